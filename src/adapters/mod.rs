@@ -1,0 +1,21 @@
+//! The outside world: one file an adapter, the same shape in each folder.
+
+use std::sync::Arc;
+
+pub mod discovery;
+pub mod health;
+pub mod provider;
+pub mod registry;
+pub mod rollout;
+pub mod secrets;
+pub mod store;
+pub mod wire;
+
+/// What an adapter is given besides its block.
+#[derive(Clone)]
+pub struct Ctx {
+    /// Reads secret references.
+    pub secrets: Arc<dyn crate::ports::Secrets>,
+    /// HTTP clients.
+    pub wire: wire::Wire,
+}

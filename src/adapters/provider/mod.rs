@@ -1,0 +1,7 @@
+use super::registry::Kind;
+use crate::ports::Provider;
+
+/// All of them.
+pub fn all() -> Vec<Kind<dyn Provider>> {
+    vec![]
+}

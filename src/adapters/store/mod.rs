@@ -1,0 +1,7 @@
+use super::registry::Kind;
+use crate::ports::Store;
+
+/// All of them.
+pub fn all() -> Vec<Kind<dyn Store>> {
+    vec![]
+}

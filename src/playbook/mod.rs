@@ -1,0 +1,17 @@
+//! The playbook: one key, and all that is needed to rotate it. YAML goes in, typed values and all errors at once come out.
+
+mod block;
+mod duration;
+mod fault;
+mod load;
+mod model;
+mod reference;
+
+pub use block::{Block, Seg, Source};
+pub use duration::Span;
+pub use fault::Fault;
+pub use model::{
+    Consumer, HealthSpec, Instances, Job, OnTimeout, Playbook, Pointer, Probe, ProbeLevel, RevokeSpec, RolloutSpec, Scheme, Store,
+    VerifySpec, WriteSource,
+};
+pub use reference::SecretRef;

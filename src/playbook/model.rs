@@ -1,0 +1,241 @@
+//! The playbook's fields. What belongs to one adapter stays an unread [`Block`]: only the registry knows its type.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Block, Source, Span};
+
+/// One key and all that is needed to rotate it.
+#[derive(Clone, Debug)]
+pub struct Playbook {
+    /// The file's text and name.
+    pub source: std::sync::Arc<Source>,
+    /// A display name; identity is store and field.
+    pub name: String,
+    /// For choosing playbooks.
+    pub labels: BTreeMap<String, Vec<String>>,
+    /// How old a key may get.
+    pub every: Option<Span>,
+    /// Who issues the key.
+    pub provider: Block,
+    /// The new key's name: `{name}`, `{yyyy}`, `{mm}`, `{dd}`; rotation and attempt are appended.
+    pub key_name: String,
+    /// How a new key is tried.
+    pub probe: Probe,
+    /// Every place the key lives.
+    pub stores: Vec<Store>,
+    /// In order; the first is the canary.
+    pub consumers: Vec<Consumer>,
+    /// How long to wait for proof.
+    pub verify: VerifySpec,
+    /// How the old key goes.
+    pub revoke: RevokeSpec,
+}
+
+/// How a new key is tried before any store sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probe {
+    /// What call is made.
+    pub level: ProbeLevel,
+    /// How many must succeed in a row.
+    #[schemars(range(min = 1, max = 100))]
+    pub times: u8,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { level: ProbeLevel::Auth, times: 3 }
+    }
+}
+
+/// What a probe calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeLevel {
+    /// A cheap call that needs a valid key.
+    Auth,
+}
+
+/// One place the key lives.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Which store, and where.
+    pub block: Block,
+    /// Which fields are ours, and what goes into each.
+    pub write: BTreeMap<String, WriteSource>,
+    /// The longest a reader may still get the old value.
+    pub stale_for: Span,
+}
+
+/// What goes into a field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteSource {
+    /// The key itself; exactly one field takes it.
+    Secret,
+    /// The key's id.
+    Id,
+    /// The key's name.
+    Name,
+    /// When it was made (RFC 3339).
+    CreatedAt,
+}
+
+/// A service that reads the key.
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    /// Its name.
+    pub name: String,
+    /// Its running copies and their proof, or a job.
+    pub instances: Instances,
+    /// How it is made to pick the key up.
+    pub rollout: RolloutSpec,
+    /// The longest request or stream in flight.
+    pub max_request: Span,
+}
+
+/// Who proves it.
+#[derive(Clone, Debug)]
+pub enum Instances {
+    /// Copies that are running now.
+    Running {
+        /// How they are found.
+        found: Block,
+        /// At least so many; the baseline counts if it is more.
+        expect: usize,
+        /// How they are asked.
+        health: HealthSpec,
+    },
+    /// A reader that is not running now.
+    Job(Job),
+}
+
+/// A reader that is not running now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// How often it starts.
+    pub runs_every: Span,
+    /// The longest it runs.
+    pub max_run: Span,
+}
+
+/// How a consumer picks the key up.
+#[derive(Clone, Debug)]
+pub enum RolloutSpec {
+    /// By itself.
+    None,
+    /// By an adapter.
+    By(Block),
+}
+
+/// How an instance is asked which key it uses. Exactly one of `version`, `key_id`, `fingerprint`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSpec {
+    /// The path, from the root.
+    pub path: String,
+    /// `http` (the default) or `https`.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// It reports the store's version.
+    #[serde(default)]
+    pub version: Option<Pointer>,
+    /// It reports the provider's id.
+    #[serde(default)]
+    pub key_id: Option<Pointer>,
+    /// It reports the first 8 or more hex digits of the key's SHA-256.
+    #[serde(default)]
+    pub fingerprint: Option<Pointer>,
+    /// It reports its own name: behind a balancer, addresses do not tell copies apart.
+    #[serde(default)]
+    pub instance: Option<Pointer>,
+    /// Which of the stores it reads, by place from 0.
+    #[serde(default)]
+    pub store: usize,
+    /// How long one answer may take.
+    #[serde(default = "three_seconds")]
+    pub timeout: Span,
+}
+
+fn three_seconds() -> Span {
+    Span::secs(3)
+}
+
+/// How instances are spoken to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// In the clear.
+    #[default]
+    Http,
+    /// With TLS.
+    Https,
+}
+
+/// Where in an answer a value stands. Exactly one of the three.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pointer {
+    /// A JSON pointer (RFC 6901).
+    Json(String),
+    /// A response header.
+    Header(String),
+    /// A regular expression; its first group is the value.
+    Pattern(String),
+}
+
+/// How long to wait for proof.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerifySpec {
+    /// All instances must prove it within this time.
+    pub within: Span,
+    /// And keep proving it for this time.
+    pub stable_for: Span,
+    /// Time between two passes.
+    pub every: Span,
+    /// What follows if they do not.
+    pub on_timeout: OnTimeout,
+}
+
+impl Default for VerifySpec {
+    fn default() -> Self {
+        Self { within: Span::secs(600), stable_for: Span::secs(30), every: Span::secs(2), on_timeout: OnTimeout::Rollback }
+    }
+}
+
+/// What follows a missing proof.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnTimeout {
+    /// Put the old key back.
+    Rollback,
+    /// Stop and wait for a person.
+    Hold,
+}
+
+/// How the old key goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RevokeSpec {
+    /// Time before the old key is touched.
+    pub grace: Span,
+    /// The old key must have been idle for this time (where the provider tells).
+    pub idle_for: Option<Span>,
+    /// Disable first, delete after this time (where the provider can).
+    pub disable_for: Option<Span>,
+    /// How long consumers are watched after a disable.
+    pub watch: Option<Span>,
+    /// How long the provider must refuse the old key; its own window if not set.
+    pub dead_within: Option<Span>,
+}
+
+impl Default for RevokeSpec {
+    fn default() -> Self {
+        Self { grace: Span::secs(3600), idle_for: None, disable_for: None, watch: None, dead_within: None }
+    }
+}

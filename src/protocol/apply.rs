@@ -1,0 +1,259 @@
+//! What an event makes of a state.
+
+use super::{
+    decide::decide,
+    state::{Phase, Proof, Stand, State},
+    words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why},
+};
+
+/// An event that does not answer what the protocol asked for. Nothing was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the protocol wanted {wanted:?} and got {got:?}")]
+pub struct Illegal {
+    /// What [`decide`] said.
+    pub wanted: Action,
+    /// What came instead.
+    pub got: Event,
+}
+
+/// The state after `event`. Legal events are the answer to [`decide`], a person's ask, and a takeover.
+///
+/// # Errors
+/// [`Illegal`] for everything else, and for an ask that is not possible here (see [`allows`]).
+pub fn apply(s: &State, event: &Event) -> Result<State, Illegal> {
+    let wanted = decide(s);
+    let illegal = Illegal { wanted, got: *event };
+    let next = match (wanted, *event) {
+        (_, Event::Resumed) => resumed(s),
+        (_, Event::Asked(ask)) if allows(s, ask) => asked(s, ask),
+        (Action::Intend(a), Event::Intended(b)) if a == b => intended(s, a),
+        (Action::Do(a), Event::Did(b)) if a == b => Some(done(s, a)),
+        (Action::Do(a), Event::Refused(b, why)) if a == b => Some(refused(s, a, why)),
+        (Action::Do(a), Event::Lost(b)) if a == b => Some(lost(s, a)),
+        (Action::Look(a), Event::Saw(b, answer)) if a == b => saw(s, a, answer),
+        (Action::Park(a), Event::Parked(b)) if a == b => Some(State { stand: Stand::Begun, ..*s }),
+        (Action::Wait(a), Event::Waited(b)) if a == b => Some(waited(s, a)),
+        _ => None,
+    };
+    next.ok_or(illegal)
+}
+
+/// Whether a person may ask this of the rotation as it stands.
+pub fn allows(s: &State, ask: Ask) -> bool {
+    match ask {
+        Ask::Rollback => !s.past_return() && s.ended().is_none() && !s.once_off,
+        Ask::GoOn => s.held.is_some(),
+        Ask::Amend | Ask::Waive => s.ended().is_none(),
+    }
+}
+
+/// Drops what belonged to the last runner: its evidence, its value, its certainty about a begun effect.
+fn resumed(s: &State) -> Option<State> {
+    if s.ended().is_some() {
+        return None;
+    }
+    let stand = if s.stand == Stand::Begun { Stand::Unsure } else { s.stand };
+    let value = s.touched > 0 && !matches!(s.phase, Phase::Promote(0) | Phase::Fence | Phase::Discard);
+    let next = State { stand, doubt: s.doubt || stand == Stand::Unsure, value, proof: Proof::None, ..*s };
+    let lost_before_promote = !value && matches!((s.phase, stand), (Phase::Probe, _) | (Phase::Promote(0), Stand::Idle));
+    // The new value is gone before any promote: its key is of no use.
+    Some(if lost_before_promote { to(&next, Phase::Discard) } else { next })
+}
+
+fn asked(s: &State, ask: Ask) -> Option<State> {
+    let free = State { held: None, proof: Proof::None, ..*s };
+    Some(match ask {
+        Ask::Rollback if s.going_back() => free,
+        Ask::Rollback => back(&free),
+        Ask::GoOn => went_on(&free, s.held?),
+        Ask::Waive => State { proof: Proof::None, ..*s },
+        Ask::Amend if reverify(s) => State { held: s.held, ..to(&free, Phase::Verify(0)) },
+        Ask::Amend => State { proof: Proof::None, ..*s },
+    })
+}
+
+/// An amended playbook is proved from the canary on, as long as nothing happened to the old key.
+fn reverify(s: &State) -> bool {
+    let untouched = s.stand == Stand::Idle || matches!(s.phase, Phase::Grace | Phase::Idle);
+    !s.once_off && untouched && matches!(s.phase, Phase::Verify(_) | Phase::Grace | Phase::Idle | Phase::Disable | Phase::Delete)
+}
+
+fn went_on(s: &State, why: Why) -> State {
+    match (s.phase, why) {
+        (Phase::ByHand, _) => to(s, Phase::LastLook),
+        (Phase::Fence, Why::CannotFence) => to(s, Phase::Discard),
+        (Phase::Create, Why::CannotSettle) => State { tries: 0, ..*s },
+        _ => *s,
+    }
+}
+
+fn intended(s: &State, effect: Effect) -> Option<State> {
+    let begun = State { stand: Stand::Begun, ..*s };
+    Some(match effect {
+        Effect::Promote(i) => State { touched: s.touched.max(i + 1), ..begun },
+        Effect::Rollout(Role::New, i) => State { rolled: s.rolled.max(i + 1), ..begun },
+        Effect::Disable => State { off: true, once_off: true, ..begun },
+        _ => begun,
+    })
+}
+
+/// A store's or a consumer's last effect is confirmed: on to the next one, or to the next phase.
+fn done(s: &State, effect: Effect) -> State {
+    match effect {
+        Effect::Create => State { minted: true, value: true, ..to(s, Phase::Probe) },
+        Effect::Promote(i) => State { value: true, ..to(s, Phase::Converge(i)) },
+        Effect::Restore(_) if s.phase == Phase::Fence => State { touched: 0, ..to(s, Phase::Discard) },
+        Effect::Restore(i) if i + 1 < s.touched => to(s, Phase::BackRestore(i + 1)),
+        Effect::Restore(_) if s.rolled > 0 => to(s, Phase::BackRollout(0)),
+        Effect::Restore(_) => to(s, Phase::BackVerify),
+        Effect::Rollout(Role::Old, i) if i + 1 < s.rolled => to(s, Phase::BackRollout(i + 1)),
+        Effect::Rollout(Role::Old, _) => to(s, Phase::BackVerify),
+        Effect::Rollout(_, i) => to(s, Phase::Verify(i)),
+        Effect::Disable => to(s, Phase::Watch),
+        Effect::Enable => hold(&State { off: false, ..to(s, Phase::Disable) }, Why::EnabledAgain),
+        Effect::Delete(Role::Old) => to(s, Phase::ProveDead),
+        Effect::Delete(Role::Stray) => match s.phase {
+            Phase::Stray(Some(end)) => to(s, Phase::Sweep(end)),
+            _ => State { stand: Stand::Unsure, ..to(s, Phase::Create) },
+        },
+        Effect::Delete(Role::New) if s.phase == Phase::BackDelete => finish(s, End::RolledBack),
+        Effect::Delete(Role::New) => again(&State { minted: false, ..*s }),
+    }
+}
+
+fn refused(s: &State, effect: Effect, why: Refusal) -> State {
+    match (effect, why) {
+        (Effect::Delete(_), Refusal::Gone) => done(s, effect),
+        (Effect::Promote(_) | Effect::Restore(_), Refusal::Conflict) => State { stand: Stand::Unsure, doubt: true, ..*s },
+        (Effect::Create, _) => finish(s, End::Aborted),
+        (Effect::Promote(i), Refusal::Denied | Refusal::Invalid | Refusal::Gone) if !s.doubt => {
+            back(&State { touched: i, stand: Stand::Idle, ..*s })
+        }
+        (Effect::Rollout(Role::New, _), _) => missing(s),
+        (Effect::Disable, _) => hold(&State { off: s.doubt, once_off: s.doubt, stand: Stand::Idle, ..*s }, Why::Refused(why)),
+        _ => hold(s, Why::Refused(why)),
+    }
+}
+
+fn lost(s: &State, effect: Effect) -> State {
+    State { stand: Stand::Unsure, doubt: true, murky: s.murky || effect == Effect::Create, ..*s }
+}
+
+fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
+    use Answer::{Bad, Foreign, Late, Later, No, Yes};
+    Some(match (query, answer) {
+        (Query::Settle, Yes) => match s.phase {
+            Phase::Sweep(end) => to(s, Phase::Ended(end)),
+            _ => again(&State { murky: true, ..*s }),
+        },
+        (Query::Settle, No) => match s.phase {
+            Phase::Sweep(end) => to(s, Phase::Stray(Some(end))),
+            _ => State { murky: true, ..to(s, Phase::Stray(None)) },
+        },
+        (Query::Settle, Foreign) => hold(s, Why::CannotSettle),
+
+        (Query::Live, Yes) => to(s, Phase::Promote(0)),
+        (Query::Live, No | Bad) => to(&State { aborting: true, ..*s }, Phase::Discard),
+
+        (Query::Current(i), Yes) => match s.phase {
+            Phase::Promote(_) => done(s, Effect::Promote(i)),
+            _ => done(s, Effect::Restore(i)),
+        },
+        (Query::Current(_), No | Late) if s.phase == Phase::Promote(0) && !s.value => match s.rules.kind {
+            Kind::Install => hold(&to(s, Phase::Fence), Why::CannotFence),
+            Kind::Rotate | Kind::Replace => to(s, Phase::Fence),
+        },
+        // The promote landed after all: the store serves the new key, and its value can be read there.
+        (Query::Current(_), Late) if s.phase == Phase::Fence && !s.aborting => done(s, Effect::Promote(0)),
+        (Query::Current(_), Late) if s.phase == Phase::Fence => back(&State { aborting: false, ..*s }),
+        (Query::Current(_), No | Late) => State { stand: Stand::Idle, ..*s },
+        (Query::Current(_), Foreign) => hold(s, Why::ForeignValue),
+
+        (Query::Converged(i), Yes) if i + 1 < s.rules.stores => to(s, Phase::Promote(i + 1)),
+        (Query::Converged(_), Yes) => to(s, Phase::Rollout(0)),
+        (Query::Converged(_), No | Bad) => missing(s),
+        (Query::Converged(_), Foreign) => hold(s, Why::ForeignValue),
+
+        (Query::Rolled(role, i), Yes) => done(s, Effect::Rollout(role, i)),
+        (Query::Rolled(..), No) => State { stand: Stand::Begun, ..*s },
+
+        (Query::Consumer(_, i), Yes) if i + 1 < s.rules.consumers => to(s, Phase::Rollout(i + 1)),
+        (Query::Consumer(..), Yes) if s.rules.kind == Kind::Rotate => to(s, Phase::Grace),
+        (Query::Consumer(..), Yes) => to(s, Phase::LastLook),
+        (Query::Consumer(..), Bad) => back(s),
+        (Query::Consumer(..), No) => missing(s),
+
+        (Query::Unused, Yes) => State { proof: Proof::Idle, ..*s },
+        (Query::Unused, Later) => to(s, Phase::Idle),
+        (Query::Unused, No) => hold(s, Why::StillUsed),
+
+        (Query::Everyone(_), Yes) if s.phase == Phase::BackVerify => to(s, Phase::BackGrace),
+        (Query::Everyone(_), Yes) => State { proof: Proof::Instances, ..*s },
+        (Query::Everyone(Role::New), Bad) => back(s),
+        (Query::Everyone(Role::New), No) => missing(s),
+        (Query::Everyone(_), No | Bad) => hold(s, Why::NotVerified),
+
+        (Query::Stores(_), Yes) if s.phase == Phase::LastLook => finish(s, End::Done),
+        (Query::Stores(_), Yes) => State { proof: Proof::Complete, ..*s },
+        (Query::Stores(_), No | Foreign | Late) => hold(&State { proof: Proof::None, ..*s }, Why::ForeignValue),
+
+        (Query::Watched, Yes) => to(s, Phase::Soak),
+        (Query::Watched, No | Bad) => to(s, Phase::BackEnable),
+
+        (Query::Dead, Yes) => to(s, Phase::LastLook),
+        (Query::Dead, No) => hold(s, Why::StillAlive),
+        _ => return None,
+    })
+}
+
+fn waited(s: &State, pause: Pause) -> State {
+    match pause {
+        Pause::Grace if !s.rules.proved => hold(&to(s, Phase::ByHand), Why::RevokeByHand),
+        Pause::Grace | Pause::Idle if s.rules.disables => to(s, Phase::Disable),
+        Pause::Grace | Pause::Idle | Pause::Soak => to(s, Phase::Delete),
+        Pause::Stale => to(s, Phase::BackDelete),
+    }
+}
+
+/// Proof that did not come in time, on the way forward.
+fn missing(s: &State) -> State {
+    match s.rules.on_timeout {
+        OnTimeout::Hold if !s.off => hold(s, Why::NotVerified),
+        _ => back(s),
+    }
+}
+
+/// The way back from here. After a disable the stores stay on the new key: a late disable would kill a restored one.
+fn back(s: &State) -> State {
+    match (s.phase, s.rules.kind) {
+        _ if s.off => to(s, Phase::BackEnable),
+        _ if s.once_off => hold(s, Why::NotVerified),
+        (Phase::Fence | Phase::Discard | Phase::Stray(_) | Phase::Sweep(_), _) => State { aborting: true, ..*s },
+        (_, Kind::Rotate) if s.touched > 0 => to(s, Phase::BackRestore(0)),
+        _ if s.touched > 0 => hold(s, Why::NothingToReturnTo),
+        _ if s.minted => to(&State { aborting: true, ..*s }, Phase::Discard),
+        (Phase::Create, _) if s.stand != Stand::Idle => State { aborting: true, stand: Stand::Unsure, murky: true, ..*s },
+        _ => finish(s, End::Aborted),
+    }
+}
+
+/// Nothing of the last attempt is left: another one, the end, or a person.
+fn again(s: &State) -> State {
+    if s.aborting || s.tries >= s.rules.attempts || s.attempt == u8::MAX {
+        finish(s, End::Aborted)
+    } else {
+        State { attempt: s.attempt + 1, tries: s.tries + 1, value: false, minted: false, ..to(s, Phase::Create) }
+    }
+}
+
+fn finish(s: &State, end: End) -> State {
+    to(s, if s.murky { Phase::Sweep(end) } else { Phase::Ended(end) })
+}
+
+fn hold(s: &State, why: Why) -> State {
+    State { held: Some(why), proof: Proof::None, ..*s }
+}
+
+fn to(s: &State, phase: Phase) -> State {
+    State { phase, stand: Stand::Idle, doubt: false, proof: Proof::None, ..*s }
+}

@@ -1,0 +1,87 @@
+//! What comes next: one line a phase.
+
+use super::{
+    state::{Phase, Proof, Stand, State},
+    words::{Action, Effect, Pause, Query, Role},
+};
+
+/// The next action of a rotation. Total: every state has one.
+pub fn decide(s: &State) -> Action {
+    use Action::{Look, Stop};
+    use Role::{New, Old, Stray};
+
+    if s.held.is_some() {
+        return Stop;
+    }
+    match s.phase {
+        Phase::Create if s.rules.replays => insist(s, Effect::Create),
+        Phase::Create => effect(s, Effect::Create, Query::Settle),
+        Phase::Stray(_) => insist(s, Effect::Delete(Stray)),
+        Phase::Discard => insist(s, Effect::Delete(New)),
+        Phase::Probe => Look(Query::Live),
+        Phase::Promote(i) => effect(s, Effect::Promote(i), Query::Current(i)),
+        Phase::Fence => effect(s, Effect::Restore(0), Query::Current(0)),
+        Phase::Converge(i) => Look(Query::Converged(i)),
+        Phase::Rollout(i) => effect(s, Effect::Rollout(New, i), Query::Rolled(New, i)),
+        Phase::Verify(i) => Look(Query::Consumer(New, i)),
+        Phase::Grace => wait(s, Pause::Grace),
+        Phase::Idle => wait(s, Pause::Idle),
+        Phase::Disable => proved(s, New, |s| insist(s, Effect::Disable)),
+        Phase::Watch => Look(Query::Watched),
+        Phase::Soak => wait(s, Pause::Soak),
+        Phase::Delete => proved(s, New, |s| insist(s, Effect::Delete(Old))),
+        Phase::ProveDead => Look(Query::Dead),
+        Phase::LastLook => Look(Query::Stores(New)),
+        Phase::Sweep(_) => Look(Query::Settle),
+        Phase::BackRestore(i) => effect(s, Effect::Restore(i), Query::Current(i)),
+        Phase::BackRollout(i) => effect(s, Effect::Rollout(Old, i), Query::Rolled(Old, i)),
+        Phase::BackVerify => Look(Query::Everyone(Old)),
+        Phase::BackGrace => wait(s, Pause::Stale),
+        Phase::BackDelete => proved(s, Old, |s| insist(s, Effect::Delete(New))),
+        Phase::BackEnable => insist(s, Effect::Enable),
+        Phase::ByHand | Phase::Ended(_) => Stop,
+    }
+}
+
+/// An effect whose lost outcome is settled by a reading.
+fn effect(s: &State, effect: Effect, settle: Query) -> Action {
+    match s.stand {
+        Stand::Idle => Action::Intend(effect),
+        Stand::Begun => Action::Do(effect),
+        Stand::Unsure => Action::Look(settle),
+    }
+}
+
+/// An effect that may be repeated blindly: by exact id, or with a token that the other side remembers.
+fn insist(s: &State, effect: Effect) -> Action {
+    match s.stand {
+        Stand::Idle => Action::Intend(effect),
+        Stand::Begun | Stand::Unsure => Action::Do(effect),
+    }
+}
+
+fn wait(s: &State, pause: Pause) -> Action {
+    match s.stand {
+        Stand::Idle => Action::Park(pause),
+        Stand::Begun | Stand::Unsure => Action::Wait(pause),
+    }
+}
+
+/// Instances first, then the stores: a store that was changed meanwhile must not hide behind older evidence (I1).
+/// Once the intent is durable, the proof is part of it and is not asked for again.
+fn proved(s: &State, role: Role, then: fn(&State) -> Action) -> Action {
+    if s.stand != Stand::Idle {
+        return then(s);
+    }
+    match s.proof {
+        Proof::None if asks_use(s) => Action::Look(Query::Unused),
+        Proof::None | Proof::Idle => Action::Look(Query::Everyone(role)),
+        Proof::Instances => Action::Look(Query::Stores(role)),
+        Proof::Complete => then(s),
+    }
+}
+
+/// The idle gate stands before the first step that hurts the old key; a disabled key is idle by force.
+fn asks_use(s: &State) -> bool {
+    s.rules.asks_use && !s.off && matches!(s.phase, Phase::Disable | Phase::Delete)
+}

@@ -1,0 +1,14 @@
+//! The protocol: a pure core that decides every step of a rotation.
+//!
+//! [`decide`] says what comes next, [`apply`] takes what happened. No async, no clock, no input or output: the very
+//! functions that run in production are checked exhaustively.
+
+mod apply;
+mod decide;
+mod state;
+mod words;
+
+pub use apply::{Illegal, allows, apply};
+pub use decide::decide;
+pub use state::{Phase, Proof, Rules, Stand, State};
+pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why};

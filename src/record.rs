@@ -1,0 +1,219 @@
+//! What the journal keeps: an event, and beside it the ids, versions, times and evidence that the protocol never reads.
+//!
+//! Nothing here is secret: keys appear as ids and salted fingerprints.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{Fingerprint, InstanceId, KeyId, RotationId, Version},
+    protocol::{Event, Rules},
+};
+
+/// The version of [`Record`]'s form. A journal with another one is not acted upon.
+pub const SCHEMA: u16 = 1;
+
+/// One event of one rotation, as it stands in the journal.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`] of the keyroll that wrote it.
+    pub schema: u16,
+    /// The rotation.
+    pub rotation: RotationId,
+    /// Its place in the rotation, from 1.
+    pub seq: u64,
+    /// Which runner wrote it: every takeover counts one up.
+    pub epoch: u64,
+    /// The writer's clock.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub event: Event,
+    /// Everything else about it.
+    pub detail: Detail,
+}
+
+/// What is known about an event beyond its kind.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// Nothing more.
+    Nothing,
+    /// The first record: the playbook and what preflight read.
+    Planned(Box<Plan>),
+    /// An intent, with what the effect needs to be repeated exactly.
+    Intent {
+        /// The new key's name at the provider (create).
+        name: Option<String>,
+        /// The exact key (delete: this is the tombstone; disable, enable).
+        key: Option<KeyId>,
+        /// The store's version that the write replaces; none where nothing was stored.
+        base: Option<Version>,
+    },
+    /// The provider gave us a key.
+    Created {
+        /// Its id.
+        id: KeyId,
+        /// Its value's fingerprint.
+        fingerprint: Fingerprint,
+    },
+    /// A store took a value.
+    Wrote {
+        /// The version it became.
+        version: Version,
+    },
+    /// A key that an earlier create left.
+    Stray {
+        /// Its id.
+        id: KeyId,
+    },
+    /// What instances reported.
+    Evidence {
+        /// Who proved it.
+        proved: Vec<Evidence>,
+        /// Who did not, and why, in words.
+        missing: Vec<Missing>,
+    },
+    /// A wait.
+    Waiting(Waiting),
+    /// The other side's answer to an effect or a reading, in our words: who, what, which status. Never a body.
+    Reply {
+        /// The sentence.
+        said: String,
+    },
+    /// Who asked, and what else they said.
+    Person {
+        /// The operating system's user.
+        by: String,
+        /// Their reason.
+        reason: Option<String>,
+        /// The amended playbook's text.
+        playbook: Option<String>,
+        /// Whom they waive.
+        waiver: Option<Waiver>,
+    },
+}
+
+/// What preflight found and the playbook asked for: the plan of one rotation.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The playbook's text: resume needs no file.
+    pub playbook: String,
+    /// Where it was read from, for messages only.
+    pub origin: String,
+    /// Its display name.
+    pub name: String,
+    /// The provider's kind and principal, for people.
+    pub provider: String,
+    /// What the protocol needs of both.
+    pub rules: Rules,
+    /// The key in use, where there is one.
+    pub old: Option<OldKey>,
+    /// The ids the provider listed before the create.
+    pub listed: Vec<KeyId>,
+    /// Each store as it was.
+    pub stores: Vec<StorePlan>,
+    /// Each consumer as it was.
+    pub consumers: Vec<ConsumerPlan>,
+    /// The waits, already joined with the stores' and consumers' own.
+    pub waits: Waits,
+    /// What is worth knowing and stops nothing.
+    pub notes: Vec<String>,
+}
+
+/// The key in use when the rotation began.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OldKey {
+    /// Its id at the provider, where known.
+    pub id: Option<KeyId>,
+    /// Its value's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// How the id was proved to belong to the value, in words; none: it was not.
+    pub proof: Option<String>,
+    /// When the provider says it was made.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// One store before the rotation.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StorePlan {
+    /// Where it is, for people.
+    pub locator: String,
+    /// The version that was current; none where nothing was stored.
+    pub base: Option<Version>,
+}
+
+/// One consumer before the rotation.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ConsumerPlan {
+    /// Its name in the playbook.
+    pub name: String,
+    /// The instances that proved the old key.
+    pub baseline: Vec<InstanceId>,
+    /// How many must prove the new one; 0 for a job.
+    pub expected: usize,
+    /// Whether it is a job that is not running now.
+    pub job: bool,
+}
+
+/// The waits of a rotation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Waits {
+    /// Before disable or delete: the longest of grace, `stale_for`, `max_request` and a job's `max_run`.
+    pub grace: Duration,
+    /// How long consumers are watched after a disable.
+    pub watch: Duration,
+    /// Between disable and delete: `disable_for`, and one whole `runs_every` of a job.
+    pub soak: Duration,
+    /// After a rollback.
+    pub stale: Duration,
+    /// How long the old key must have been idle.
+    pub idle: Duration,
+}
+
+/// One instance's proof.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The consumer's name.
+    pub consumer: String,
+    /// The instance.
+    pub instance: InstanceId,
+    /// What it reported.
+    pub reported: String,
+    /// When it was asked.
+    pub at: DateTime<Utc>,
+}
+
+/// One instance's missing proof.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Missing {
+    /// The consumer's name.
+    pub consumer: String,
+    /// The instance, or none where an expected one was not found at all.
+    pub instance: Option<InstanceId>,
+    /// What was wrong, in words.
+    pub why: String,
+}
+
+/// A wait that outlives the process; all three clocks must agree that it is over (a jump can only lengthen it).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Waiting {
+    /// How long.
+    pub lasts: Duration,
+    /// The writer's clock when it began.
+    pub since: DateTime<Utc>,
+    /// A store's clock when it began, where one tells.
+    pub store_since: Option<DateTime<Utc>>,
+    /// What it is for, in words.
+    pub what_for: String,
+}
+
+/// Who need not prove anything.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Waiver {
+    /// The consumer's name.
+    pub consumer: String,
+    /// One instance, or none for all of them.
+    pub instance: Option<InstanceId>,
+}

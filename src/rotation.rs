@@ -1,0 +1,245 @@
+//! One rotation as its records tell it: the protocol's state, and the ids, versions and evidence beside it.
+//!
+//! Every reader folds the same records: the driver, `status`, the live picture and the reports.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    ids::{Fingerprint, KeyId, RotationId, Version},
+    protocol::{Effect, Event, Illegal, Query, Role, Stand, State, apply},
+    record::{Detail, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
+};
+
+/// The right to delete one exact key. Only a committed intent to delete it makes one (I5).
+#[derive(Debug)]
+pub struct Tombstone {
+    key: KeyId,
+}
+
+impl Tombstone {
+    /// The key that is dead for good.
+    pub fn key(&self) -> &KeyId {
+        &self.key
+    }
+}
+
+/// The key this rotation made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Its value's fingerprint.
+    pub fingerprint: Fingerprint,
+}
+
+/// A rotation, folded from its records.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rotation {
+    /// Its id.
+    pub id: RotationId,
+    /// The first record's plan; an amended playbook's text is in [`Rotation::playbook`].
+    pub plan: Plan,
+    /// The playbook in force.
+    pub playbook: String,
+    /// What decides the next step.
+    pub state: State,
+    /// When it began and when its last record was written.
+    pub began: DateTime<Utc>,
+    /// See [`Rotation::began`].
+    pub last: DateTime<Utc>,
+    /// The new key, once the provider confirmed it.
+    pub new: Option<NewKey>,
+    /// The last stray found.
+    pub stray: Option<KeyId>,
+    /// The exact names of all creates so far.
+    pub names: Vec<String>,
+    /// When the first create was intended.
+    pub first_create: Option<DateTime<Utc>>,
+    /// Per store: the version the last intent replaces.
+    pub bases: Vec<Option<Version>>,
+    /// Per store: each version we know, and which key it holds.
+    pub versions: Vec<Vec<(Version, Role)>>,
+    /// When the last store took the new key.
+    pub promoted_at: Option<DateTime<Utc>>,
+    /// The wait that is on, or was last.
+    pub waiting: Option<Waiting>,
+    /// When the last wait was over.
+    pub waited_at: Option<DateTime<Utc>>,
+    /// Keys that are dead for good, in order.
+    pub tombstones: Vec<KeyId>,
+    /// Who need not prove anything.
+    pub waivers: Vec<Waiver>,
+    /// The last evidence.
+    pub proved: Vec<Evidence>,
+    /// The last missing evidence.
+    pub missing: Vec<Missing>,
+    /// The last thing the other side said when it refused or was not understood.
+    pub said: Option<String>,
+    /// How many records.
+    pub seq: u64,
+}
+
+/// Why records do not make a rotation.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The first record is not a plan.
+    #[error("the first record is no plan")]
+    NoPlan,
+    /// Written by another keyroll.
+    #[error("record {seq} has form {found}; this keyroll knows {SCHEMA}: use the keyroll that wrote it, or a newer one")]
+    Schema {
+        /// Its place.
+        seq: u64,
+        /// Its form.
+        found: u16,
+    },
+    /// Out of order.
+    #[error("record {0} is missing")]
+    Gap(u64),
+    /// Not what the protocol allows.
+    #[error("record {seq} cannot follow: {illegal}")]
+    Illegal {
+        /// Its place.
+        seq: u64,
+        /// Why.
+        illegal: Illegal,
+    },
+}
+
+impl Rotation {
+    /// Folds records.
+    ///
+    /// # Errors
+    /// [`Broken`] where they are not one rotation, whole and in order.
+    pub fn fold(records: &[Record]) -> Result<Self, Broken> {
+        let (first, rest) = records.split_first().ok_or(Broken::NoPlan)?;
+        let mut rotation = Self::begin(first)?;
+        for record in rest {
+            rotation.add(record)?;
+        }
+        Ok(rotation)
+    }
+
+    /// The rotation after its first record.
+    ///
+    /// # Errors
+    /// [`Broken`] where that is no plan.
+    pub fn begin(first: &Record) -> Result<Self, Broken> {
+        check(first, 1)?;
+        let Detail::Planned(plan) = &first.detail else { return Err(Broken::NoPlan) };
+        let stores = plan.stores.iter();
+        Ok(Self {
+            id: first.rotation.clone(),
+            playbook: plan.playbook.clone(),
+            state: State::start(plan.rules),
+            began: first.at,
+            last: first.at,
+            new: None,
+            stray: None,
+            names: Vec::new(),
+            first_create: None,
+            bases: stores.clone().map(|store| store.base.clone()).collect(),
+            versions: stores.map(|store| store.base.iter().map(|base| (base.clone(), Role::Old)).collect()).collect(),
+            promoted_at: None,
+            waiting: None,
+            waited_at: None,
+            tombstones: Vec::new(),
+            waivers: Vec::new(),
+            proved: Vec::new(),
+            missing: Vec::new(),
+            said: None,
+            seq: first.seq,
+            plan: (**plan).clone(),
+        })
+    }
+
+    /// The rotation after one more record.
+    ///
+    /// # Errors
+    /// [`Broken`] where it does not follow; nothing was changed then.
+    pub fn add(&mut self, record: &Record) -> Result<(), Broken> {
+        check(record, self.seq + 1)?;
+        let next = apply(&self.state, &record.event).map_err(|illegal| Broken::Illegal { seq: record.seq, illegal })?;
+        self.learn(record);
+        self.state = next;
+        self.seq = record.seq;
+        self.last = record.at;
+        Ok(())
+    }
+
+    fn learn(&mut self, record: &Record) {
+        match (&record.event, &record.detail) {
+            (Event::Intended(Effect::Create), Detail::Intent { name: Some(name), .. }) => {
+                self.first_create.get_or_insert(record.at);
+                self.names.push(name.clone());
+            }
+            (Event::Intended(Effect::Delete(_)), Detail::Intent { key: Some(key), .. }) => self.tombstones.push(key.clone()),
+            (Event::Intended(Effect::Promote(i) | Effect::Restore(i)), Detail::Intent { base, .. }) => {
+                if let Some(slot) = self.bases.get_mut(usize::from(*i)) {
+                    slot.clone_from(base);
+                }
+            }
+            (_, Detail::Created { id, fingerprint }) => self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone() }),
+            (Event::Did(Effect::Promote(i)) | Event::Saw(Query::Current(i), _), Detail::Wrote { version }) if !self.restoring() => {
+                self.promoted_at = Some(record.at);
+                self.wrote(*i, version, Role::New);
+            }
+            (Event::Did(Effect::Restore(i)) | Event::Saw(Query::Current(i), _), Detail::Wrote { version }) => {
+                self.wrote(*i, version, Role::Old)
+            }
+            (_, Detail::Stray { id }) => self.stray = Some(id.clone()),
+            (_, Detail::Evidence { proved, missing }) => {
+                self.proved.clone_from(proved);
+                self.missing.clone_from(missing);
+            }
+            (Event::Parked(_), Detail::Waiting(waiting)) => self.waiting = Some(waiting.clone()),
+            (Event::Waited(_), _) => self.waited_at = Some(record.at),
+            (_, Detail::Reply { said }) => self.said = Some(said.clone()),
+            (_, Detail::Person { playbook, waiver, .. }) => {
+                if let Some(playbook) = playbook {
+                    self.playbook.clone_from(playbook);
+                }
+                self.waivers.extend(waiver.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn wrote(&mut self, store: u8, version: &Version, role: Role) {
+        if let Some(known) = self.versions.get_mut(usize::from(store)) {
+            known.push((version.clone(), role));
+        }
+    }
+
+    fn restoring(&self) -> bool {
+        matches!(crate::protocol::decide(&self.state), crate::protocol::Action::Do(Effect::Restore(_)))
+            || matches!(self.state.phase, crate::protocol::Phase::Fence | crate::protocol::Phase::BackRestore(_))
+    }
+
+    /// The exact id of the key in this role, where it is known.
+    pub fn key(&self, role: Role) -> Option<&KeyId> {
+        match role {
+            Role::Old => self.plan.old.as_ref().and_then(|old| old.id.as_ref()),
+            Role::New => self.new.as_ref().map(|new| &new.id),
+            Role::Stray => self.stray.as_ref(),
+        }
+    }
+
+    /// The right to delete this role's key, once the intent is committed.
+    pub fn tombstone(&self, role: Role) -> Option<Tombstone> {
+        let committed =
+            self.state.stand != Stand::Idle && crate::protocol::decide(&self.state) == crate::protocol::Action::Do(Effect::Delete(role));
+        let key = self.tombstones.last().filter(|_| committed)?;
+        Some(Tombstone { key: key.clone() })
+    }
+}
+
+fn check(record: &Record, seq: u64) -> Result<(), Broken> {
+    if record.schema != SCHEMA {
+        return Err(Broken::Schema { seq: record.seq, found: record.schema });
+    }
+    if record.seq != seq {
+        return Err(Broken::Gap(seq));
+    }
+    Ok(())
+}
