@@ -1,0 +1,7 @@
+//! The contract suites and whole rotations against real servers. `.ci/run` starts them and tells their addresses.
+
+/// An address the environment must give; without it the suite fails, for a skipped server proves nothing.
+#[allow(dead_code)]
+fn server(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: start the server and set it (see .ci/run)"))
+}
