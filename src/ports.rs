@@ -1,6 +1,6 @@
 //! What the driver needs of the outside world: traits, and the plain values that cross them. They know no YAML.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -387,6 +387,26 @@ pub trait Rollout: Send + Sync {
     async fn roll(&self, order: &Order) -> Got<()>;
     /// Whether a rollout of that tag happened; none where nobody can tell.
     async fn rolled(&self, order: &Order) -> Got<Option<bool>>;
+}
+
+/// One consumer's adapters; a job has neither discovery nor health.
+pub struct Wiring {
+    /// How its instances are found.
+    pub discovery: Option<Arc<dyn Discovery>>,
+    /// How they are asked.
+    pub health: Option<Arc<dyn Health>>,
+    /// How it is made to pick the key up; none: by itself.
+    pub rollout: Option<Arc<dyn Rollout>>,
+}
+
+/// Everything outside that one playbook touches, in the playbook's order.
+pub struct World {
+    /// Who issues the key.
+    pub provider: Arc<dyn Provider>,
+    /// Where it lives.
+    pub stores: Vec<Arc<dyn Store>>,
+    /// Who reads it.
+    pub consumers: Vec<Wiring>,
 }
 
 // ---- ourselves

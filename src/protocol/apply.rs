@@ -124,7 +124,7 @@ fn done(s: &State, effect: Effect) -> State {
 fn refused(s: &State, effect: Effect, why: Refusal) -> State {
     match (effect, why) {
         (Effect::Delete(_), Refusal::Gone) => done(s, effect),
-        (Effect::Promote(_) | Effect::Restore(_), Refusal::Conflict) => State { stand: Stand::Unsure, doubt: true, ..*s },
+        (Effect::Promote(_) | Effect::Restore(_), Refusal::Conflict) => State { stand: Stand::Unsure, ..*s },
         (Effect::Create, _) => finish(s, End::Aborted),
         (Effect::Promote(i), Refusal::Denied | Refusal::Invalid | Refusal::Gone) if !s.doubt => {
             back(&State { touched: i, stand: Stand::Idle, ..*s })
@@ -167,6 +167,8 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         (Query::Current(_), Late) if s.phase == Phase::Fence && !s.aborting => done(s, Effect::Promote(0)),
         (Query::Current(_), Late) if s.phase == Phase::Fence => back(&State { aborting: false, ..*s }),
         (Query::Current(_), No | Late) => State { stand: Stand::Idle, ..*s },
+        // Somebody else was faster, and nothing of ours is under way: this store was never ours to restore.
+        (Query::Current(i), Foreign) if s.phase == Phase::Promote(i) && !s.doubt => back(&State { touched: i, stand: Stand::Idle, ..*s }),
         (Query::Current(_), Foreign) => hold(s, Why::ForeignValue),
 
         (Query::Converged(i), Yes) if i + 1 < s.rules.stores => to(s, Phase::Promote(i + 1)),

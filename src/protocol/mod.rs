@@ -5,10 +5,12 @@
 
 mod apply;
 mod decide;
+mod judge;
 mod state;
 mod words;
 
 pub use apply::{Illegal, allows, apply};
 pub use decide::decide;
+pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, settle, short};
 pub use state::{Phase, Proof, Rules, Stand, State};
 pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why};
