@@ -15,6 +15,7 @@ pub mod playbook;
 pub mod protocol;
 pub mod record;
 pub mod rotation;
+pub mod sight;
 
 pub mod ports;
 
