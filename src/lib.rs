@@ -19,4 +19,7 @@ pub mod sight;
 
 pub mod ports;
 
+pub mod driver;
+pub mod retry;
+
 pub mod adapters;

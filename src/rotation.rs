@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
-    protocol::{Effect, Event, Illegal, Query, Role, Stand, State, apply},
+    protocol::{Action, Answer, Effect, Event, Illegal, Phase, Query, Role, Stand, State, apply, decide},
     record::{Detail, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
@@ -180,12 +180,13 @@ impl Rotation {
                 }
             }
             (_, Detail::Created { id, fingerprint }) => self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone() }),
-            (Event::Did(Effect::Promote(i)) | Event::Saw(Query::Current(i), _), Detail::Wrote { version }) if !self.restoring() => {
-                self.promoted_at = Some(record.at);
-                self.wrote(*i, version, Role::New);
+            (Event::Did(Effect::Promote(i)), Detail::Wrote { version }) => self.promoted(*i, version, record.at),
+            (Event::Saw(Query::Current(i), Answer::Yes), Detail::Wrote { version }) if !self.restoring() => {
+                self.promoted(*i, version, record.at)
             }
-            (Event::Did(Effect::Restore(i)) | Event::Saw(Query::Current(i), _), Detail::Wrote { version }) => {
-                self.wrote(*i, version, Role::Old)
+            (Event::Saw(Query::Current(i), Answer::Late), Detail::Wrote { version }) => self.promoted(*i, version, record.at),
+            (Event::Did(Effect::Restore(i)) | Event::Saw(Query::Current(i), Answer::Yes), Detail::Wrote { version }) => {
+                self.wrote(*i, version, Role::Old);
             }
             (_, Detail::Stray { id }) => self.stray = Some(id.clone()),
             (_, Detail::Evidence { proved, missing }) => {
@@ -211,9 +212,13 @@ impl Rotation {
         }
     }
 
+    fn promoted(&mut self, store: u8, version: &Version, at: DateTime<Utc>) {
+        self.promoted_at = Some(at);
+        self.wrote(store, version, Role::New);
+    }
+
     fn restoring(&self) -> bool {
-        matches!(crate::protocol::decide(&self.state), crate::protocol::Action::Do(Effect::Restore(_)))
-            || matches!(self.state.phase, crate::protocol::Phase::Fence | crate::protocol::Phase::BackRestore(_))
+        matches!(self.state.phase, Phase::Fence | Phase::BackRestore(_))
     }
 
     /// The exact id of the key in this role, where it is known.
@@ -227,8 +232,7 @@ impl Rotation {
 
     /// The right to delete this role's key, once the intent is committed.
     pub fn tombstone(&self, role: Role) -> Option<Tombstone> {
-        let committed =
-            self.state.stand != Stand::Idle && crate::protocol::decide(&self.state) == crate::protocol::Action::Do(Effect::Delete(role));
+        let committed = self.state.stand != Stand::Idle && decide(&self.state) == Action::Do(Effect::Delete(role));
         let key = self.tombstones.last().filter(|_| committed)?;
         Some(Tombstone { key: key.clone() })
     }

@@ -1,0 +1,176 @@
+//! Effects: one call of one port each, sent at most once before its outcome is journaled.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use super::hands::{Hands, endure};
+use crate::{
+    ids::{KeyId, Version},
+    playbook::WriteSource,
+    ports::{Change, Failure, Fate, Got, Mark, Order, Wanted},
+    protocol::{Effect, Event, Refusal, Role},
+    record::Detail,
+    rotation::Rotation,
+    secret::{Secret, hex},
+};
+
+impl Hands<'_> {
+    /// What an intent must say so that its effect can be repeated exactly, by another process too.
+    pub(super) async fn intend(&mut self, rotation: &Rotation, effect: Effect) -> Result<Detail, Failure> {
+        let mut intent = (None, None, None);
+        match effect {
+            Effect::Create => intent.0 = Some(self.key_name(rotation)),
+            Effect::Promote(i) | Effect::Restore(i) => intent.2 = self.base(rotation, effect, usize::from(i)).await?,
+            Effect::Disable | Effect::Enable => intent.1 = rotation.key(Role::Old).cloned(),
+            Effect::Delete(role) => intent.1 = rotation.key(role).cloned(),
+            Effect::Rollout(..) => {}
+        }
+        let (name, key, base) = intent;
+        Ok(Detail::Intent { name, key, base })
+    }
+
+    /// The version to write over: the store's current one while our field still holds one of our keys. Otherwise the
+    /// last one we know, so that the write fails its condition and a reading says whose value is there.
+    async fn base(&mut self, rotation: &Rotation, effect: Effect, place: usize) -> Result<Option<Version>, Failure> {
+        let planned = rotation.bases.get(place).cloned().flatten();
+        let current = endure!(self, self.world.stores[place].read());
+        let role = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, current.as_ref()));
+        Ok(match (role, effect) {
+            (Some(Role::Old), _) | (Some(Role::New), Effect::Restore(_)) => current.map(|snapshot| snapshot.version),
+            _ => planned,
+        })
+    }
+
+    fn key_name(&self, rotation: &Rotation) -> String {
+        let month = rotation.began;
+        let name = self
+            .book
+            .key_name
+            .replace("{name}", &rotation.plan.name)
+            .replace("{yyyy}", &month.format("%Y").to_string())
+            .replace("{mm}", &month.format("%m").to_string())
+            .replace("{dd}", &month.format("%d").to_string());
+        format!("{name}-{}-{}", rotation.id, rotation.state.attempt)
+    }
+
+    /// Does it. `Err` only where it was provably not sent and patience is over.
+    pub(super) async fn perform(&mut self, rotation: &Rotation, effect: Effect) -> Result<(Event, Detail), Failure> {
+        let mut tries = self.tries();
+        loop {
+            let failure = match self.attempt(rotation, effect).await {
+                Ok(detail) => return Ok((Event::Did(effect), detail)),
+                Err(failure) => failure,
+            };
+            let said = Detail::Reply { said: failure.to_string() };
+            match failure.fate {
+                Fate::Refused { why, .. } => return Ok((Event::Refused(effect, why), said)),
+                Fate::Unknown { .. } => return Ok((Event::Lost(effect), said)),
+                Fate::NotSent { .. } => self.endure(&mut tries, failure).await?,
+            }
+        }
+    }
+
+    async fn attempt(&mut self, rotation: &Rotation, effect: Effect) -> Got<Detail> {
+        match effect {
+            Effect::Create => self.create(rotation).await,
+            Effect::Promote(i) => {
+                let fields = self.promoted(rotation, usize::from(i)).await?;
+                self.write(rotation, usize::from(i), "promote", &fields).await
+            }
+            Effect::Restore(i) => {
+                let fields = self.restored(rotation, usize::from(i)).await?;
+                self.write(rotation, usize::from(i), "restore", &fields).await
+            }
+            Effect::Rollout(role, i) => self.roll(rotation, role, usize::from(i)).await,
+            Effect::Disable => self.switch(rotation, false).await,
+            Effect::Enable => self.switch(rotation, true).await,
+            Effect::Delete(role) => {
+                let tombstone = rotation.tombstone(role).ok_or_else(|| lost("its id is not in the journal"))?;
+                self.world.provider.delete(&tombstone).await.map(|()| Detail::Nothing)
+            }
+        }
+    }
+
+    async fn create(&mut self, rotation: &Rotation) -> Got<Detail> {
+        let name = rotation.names.last().ok_or_else(|| lost("its name is not in the journal"))?;
+        let token = token(&[rotation.id.as_str(), "create", &rotation.state.attempt.to_string()]);
+        let wanted = Wanted { name, token: &token, like: rotation.key(Role::Old) };
+        let minted = self.world.provider.create(&wanted).await?;
+        let fingerprint = minted.secret.fingerprint(self.journal.salt());
+        self.value = Some(minted.secret);
+        Ok(Detail::Created { id: minted.id, fingerprint })
+    }
+
+    /// The fields of the new key.
+    async fn promoted(&mut self, rotation: &Rotation, place: usize) -> Got<BTreeMap<String, Secret>> {
+        let value = self.new_value(rotation).await?.ok_or_else(|| lost("the new key's value is gone"))?;
+        let new = rotation.new.as_ref().ok_or_else(|| lost("the new key is not in the journal"))?;
+        let name = rotation.names.last().map(String::as_str).unwrap_or_default();
+        Ok(self.fields(place, &value, &new.id, name, rotation.began))
+    }
+
+    fn fields(&self, place: usize, value: &Secret, id: &KeyId, name: &str, at: DateTime<Utc>) -> BTreeMap<String, Secret> {
+        let Some(spec) = self.book.stores.get(place) else { return BTreeMap::new() };
+        let take = |source: &WriteSource| match source {
+            WriteSource::Secret => value.duplicate(),
+            WriteSource::Id => Secret::new(id.as_str()),
+            WriteSource::Name => Secret::new(name),
+            WriteSource::CreatedAt => Secret::new(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        };
+        spec.write.iter().map(|(field, source)| (field.clone(), take(source))).collect()
+    }
+
+    /// Our fields as they were before the rotation.
+    async fn restored(&mut self, rotation: &Rotation, place: usize) -> Got<BTreeMap<String, Secret>> {
+        let base = rotation.plan.stores.get(place).and_then(|store| store.base.as_ref()).ok_or_else(|| lost("there was no old value"))?;
+        let snapshot = self.world.stores[place].read_at(base).await?.ok_or_else(|| lost("the store no longer has the old version"))?;
+        let Some(spec) = self.book.stores.get(place) else { return Err(lost("the playbook no longer names this store")) };
+        if self.known.shown(spec, Some(&snapshot)) != Some(Role::Old) {
+            return Err(lost("the store's old version is not the old key"));
+        }
+        Ok(snapshot.fields.into_iter().filter(|(field, _)| spec.write.contains_key(field)).collect())
+    }
+
+    async fn write(&mut self, rotation: &Rotation, place: usize, direction: &str, fields: &BTreeMap<String, Secret>) -> Got<Detail> {
+        let base = rotation.bases.get(place).and_then(Option::as_ref);
+        let mark = Mark { journal: self.journal.id().to_owned(), rotation: rotation.id.clone() };
+        let parts = [rotation.id.as_str(), &rotation.state.attempt.to_string(), direction, base.map_or("", Version::as_str)];
+        let change = Change { base, fields, token: &token(&parts), mark: &mark };
+        let version = self.world.stores[place].write(&change).await?;
+        Ok(Detail::Wrote { version })
+    }
+
+    async fn roll(&mut self, rotation: &Rotation, role: Role, place: usize) -> Got<Detail> {
+        if let Some(rollout) = self.world.consumers.get(place).and_then(|wiring| wiring.rollout.as_ref()) {
+            rollout.roll(&self.order(rotation, role, place)).await?;
+        }
+        Ok(Detail::Nothing)
+    }
+
+    pub(super) fn order(&self, rotation: &Rotation, role: Role, place: usize) -> Order {
+        let way = if role == Role::Old { "back" } else { "forward" };
+        Order {
+            consumer: rotation.plan.consumers.get(place).map(|consumer| consumer.name.clone()).unwrap_or_default(),
+            rotation: rotation.id.clone(),
+            tag: format!("{}-{}-{way}-{place}", rotation.id, rotation.state.attempt),
+            versions: rotation.versions.iter().filter_map(|known| known.last().map(|(version, _)| version.clone())).collect(),
+        }
+    }
+
+    async fn switch(&mut self, rotation: &Rotation, on: bool) -> Got<Detail> {
+        let key = rotation.key(Role::Old).ok_or_else(|| lost("the old key's id is not known"))?;
+        let switch = self.world.provider.switch().ok_or_else(|| lost("the provider cannot disable a key"))?;
+        switch.set(key, on).await.map(|()| Detail::Nothing)
+    }
+}
+
+/// The same for the same parts, in any process.
+fn token(parts: &[&str]) -> String {
+    hex(&Sha256::digest(parts.join("\n")))
+}
+
+fn lost(what: &str) -> Failure {
+    Failure::refused(Refusal::ValueLost, None, what)
+}

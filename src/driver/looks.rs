@@ -1,0 +1,269 @@
+//! Readings. They change nothing and may be dropped at any time.
+
+use std::time::Duration;
+
+use super::{
+    hands::{Hands, endure},
+    witness::{Summons, pass},
+};
+use crate::{
+    playbook::Span,
+    ports::{Ambiguity, Credential, Failure, Life},
+    protocol::{Answer, Candidate, Event, Jury, Leftover, Phase, Query, Role, settle},
+    record::Detail,
+    rotation::Rotation,
+    secret::Secret,
+    sight::Sight,
+};
+
+/// How many refusals in a row prove that a key is dead, each beside a successful call with the other key.
+const REFUSALS: u8 = 3;
+/// Between two probes of a key.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// How long read endpoints of one store may disagree before it counts as a missing proof.
+const CONVERGE_WITHIN: Duration = Duration::from_secs(120);
+
+impl Hands<'_> {
+    /// Reads until there is an answer.
+    ///
+    /// # Errors
+    /// The last failure where the other side refuses to be read, or patience is over.
+    pub(super) async fn observe(&mut self, rotation: &Rotation, query: Query) -> Result<(Event, Detail), Failure> {
+        self.known.update(rotation);
+        let (answer, detail) = match query {
+            Query::Settle => self.leftovers(rotation).await?,
+            Query::Live => self.live(rotation).await?,
+            Query::Current(i) => self.current(rotation, usize::from(i)).await?,
+            Query::Converged(i) => self.converged(rotation, usize::from(i)).await?,
+            Query::Rolled(role, i) => (self.rolled(rotation, role, usize::from(i)).await?, Detail::Nothing),
+            Query::Consumer(role, i) => self.instances(rotation, role, Some(usize::from(i)), self.book.verify.stable_for.0).await,
+            Query::Everyone(role) => self.instances(rotation, role, None, self.book.verify.stable_for.0).await,
+            Query::Watched => self.instances(rotation, Role::New, None, rotation.plan.waits.watch).await,
+            Query::Stores(role) => self.stores(role).await?,
+            Query::Unused => self.unused(rotation).await?,
+            Query::Dead => self.dead(rotation).await?,
+        };
+        Ok((Event::Saw(query, answer), detail))
+    }
+
+    /// What lost creates left, read twice: at once, and when the listing must be complete.
+    async fn leftovers(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
+        let traits = self.world.provider.traits();
+        let named = traits.ambiguity != Ambiguity::Unnamed;
+        let mut ours = rotation.tombstones.clone();
+        ours.extend(rotation.new.iter().map(|new| new.id.clone()));
+        ours.extend(rotation.key(Role::Old).cloned());
+        let began = self.clock.steady();
+        loop {
+            let listed = endure!(self, self.world.provider.list());
+            let candidates = listed.iter().map(|key| Candidate {
+                id: &key.id,
+                named_ours: key.name.as_ref().is_some_and(|name| rotation.names.contains(name)),
+                known: rotation.plan.listed.contains(&key.id),
+                // A second's grace: providers round down.
+                made_since: key.created_at.zip(rotation.first_create).map(|(made, first)| made >= first - chrono::TimeDelta::seconds(1)),
+                used: key.last_used.is_some(),
+            });
+            match settle(candidates, &ours, named) {
+                Leftover::Stray(id) => return Ok((Answer::No, Detail::Stray { id })),
+                Leftover::Unclear(id) => {
+                    let said = format!("key {id} appeared at the provider, and nothing shows that this rotation made it");
+                    return Ok((Answer::Foreign, Detail::Reply { said }));
+                }
+                Leftover::Nothing if self.clock.steady().saturating_sub(began) >= traits.listed_within => {
+                    return Ok((Answer::Yes, Detail::Nothing));
+                }
+                Leftover::Nothing => self.clock.sleep(PROBE_EVERY.min(traits.listed_within)).await,
+            }
+        }
+    }
+
+    async fn live(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
+        let Some(value) = self.new_value(rotation).await? else {
+            return Ok((Answer::No, Detail::Reply { said: "the new key's value is gone".into() }));
+        };
+        let credential = Credential { id: rotation.key(Role::New).cloned(), secret: value };
+        let (began, within) = (self.clock.steady(), self.world.provider.traits().ready_within);
+        let (mut row, mut said) = (0, String::new());
+        loop {
+            match self.world.provider.probe(&credential).await {
+                Ok(Life::Alive) => row += 1,
+                Ok(Life::Dead) => (row, said) = (0, "the provider refuses the new key".into()),
+                Ok(Life::Unclear) => (row, said) = (0, "the provider neither accepts nor refuses the new key".into()),
+                Err(failure) => (row, said) = (0, failure.to_string()),
+            }
+            if row >= self.book.probe.times {
+                return Ok((Answer::Yes, Detail::Nothing));
+            }
+            if row == 0 {
+                if self.clock.steady().saturating_sub(began) >= within {
+                    return Ok((Answer::No, Detail::Reply { said }));
+                }
+                self.clock.sleep(PROBE_EVERY).await;
+            }
+        }
+    }
+
+    /// A store's value, compared with what the phase's write was to change.
+    async fn current(&mut self, rotation: &Rotation, place: usize) -> Result<(Answer, Detail), Failure> {
+        let snapshot = endure!(self, self.world.stores[place].read());
+        let role = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, snapshot.as_ref()));
+        let version = snapshot.map(|snapshot| snapshot.version);
+        let base = rotation.bases.get(place).cloned().flatten();
+        let promoting = matches!(rotation.state.phase, Phase::Promote(_));
+        let detail = match &version {
+            Some(version) => Detail::Wrote { version: version.clone() },
+            None => Detail::Nothing,
+        };
+        Ok(match (role, promoting) {
+            (Some(Role::New), true) => (Answer::Yes, detail),
+            (Some(Role::Old), true) => (Answer::No, Detail::Nothing),
+            (Some(Role::Old), false) if version != base => (Answer::Yes, detail),
+            (Some(Role::Old), false) => (Answer::No, Detail::Nothing),
+            (Some(Role::New), false) => (Answer::Late, detail),
+            _ if version == base => (Answer::No, Detail::Nothing),
+            _ => {
+                let said = format!("{} holds a value that is neither the old nor the new key", self.world.stores[place].locator());
+                (Answer::Foreign, Detail::Reply { said })
+            }
+        })
+    }
+
+    async fn converged(&mut self, rotation: &Rotation, place: usize) -> Result<(Answer, Detail), Failure> {
+        let wanted = rotation.versions.get(place).and_then(|known| known.iter().rev().find(|(_, role)| *role == Role::New));
+        let began = self.clock.steady();
+        loop {
+            let endpoints = endure!(self, self.world.stores[place].endpoints());
+            let behind = endpoints.iter().find(|(_, version)| version.as_ref() != wanted.map(|(version, _)| version));
+            let Some((name, _)) = behind else { return Ok((Answer::Yes, Detail::Nothing)) };
+            // A foreign field may have moved the version on; what counts is the key.
+            if endpoints.len() == 1 {
+                let snapshot = endure!(self, self.world.stores[place].read());
+                let role = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, snapshot.as_ref()));
+                if role == Some(Role::New) {
+                    return Ok((Answer::Yes, Detail::Nothing));
+                }
+            }
+            if self.clock.steady().saturating_sub(began) >= CONVERGE_WITHIN {
+                return Ok((Answer::No, Detail::Reply { said: format!("{name} does not show the new key") }));
+            }
+            self.clock.sleep(PROBE_EVERY).await;
+        }
+    }
+
+    async fn rolled(&mut self, rotation: &Rotation, role: Role, place: usize) -> Result<Answer, Failure> {
+        let Some(rollout) = self.world.consumers.get(place).and_then(|wiring| wiring.rollout.as_ref()) else { return Ok(Answer::Yes) };
+        let order = self.order(rotation, role, place);
+        let happened = endure!(self, rollout.rolled(&order));
+        // Where nobody can tell it is repeated: the tag lets the other side see that it is the same one.
+        Ok(if happened == Some(true) { Answer::Yes } else { Answer::No })
+    }
+
+    /// Passes over instances until a verdict. What is missing at the end goes into the record.
+    async fn instances(&mut self, rotation: &Rotation, role: Role, only: Option<usize>, stable: Duration) -> (Answer, Detail) {
+        let spec = &self.book.verify;
+        let expected = rotation.plan.consumers.iter().map(|consumer| consumer.expected).collect();
+        let summons = Summons { role, only, expected, waivers: &rotation.waivers };
+        let mut jury = Jury::new(stable, spec.within.0);
+        let began = self.clock.steady();
+        loop {
+            let pass = pass(self.world, self.book, &mut self.known, self.clock, &summons).await;
+            self.view.see(&Sight::Pass { proved: &pass.proved, missing: &pass.missing });
+            let now = self.clock.steady().saturating_sub(began);
+            if let Some(answer) = jury.pass(now, &pass.showing, pass.short) {
+                return (answer, Detail::Evidence { proved: pass.proved, missing: pass.missing });
+            }
+            self.clock.sleep(spec.every.0).await;
+        }
+    }
+
+    async fn stores(&mut self, role: Role) -> Result<(Answer, Detail), Failure> {
+        for (place, store) in self.world.stores.iter().enumerate() {
+            let snapshot = endure!(self, store.read());
+            let shown = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, snapshot.as_ref()));
+            if shown != Some(role) {
+                let (answer, what) = match shown {
+                    Some(_) => (Answer::Late, "the other of the two keys"),
+                    None => (Answer::Foreign, "a value that is neither the old nor the new key"),
+                };
+                return Ok((answer, Detail::Reply { said: format!("{} holds {what}", store.locator()) }));
+            }
+        }
+        Ok((Answer::Yes, Detail::Nothing))
+    }
+
+    /// The old key idle for long enough, and the new one used since it was promoted.
+    async fn unused(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
+        let provider = self.world.provider.clone();
+        let (Some(usage), Some(old), Some(new)) = (provider.usage(), rotation.key(Role::Old), rotation.key(Role::New)) else {
+            return Ok((Answer::Yes, Detail::Nothing));
+        };
+        let lag = provider.traits().usage_lag;
+        let (old_used, new_used) = (endure!(self, usage.last_used(old)), endure!(self, usage.last_used(new)));
+        let (now, promoted) = (self.clock.now(), rotation.promoted_at.unwrap_or(rotation.began));
+        let since = |moment: chrono::DateTime<chrono::Utc>| (now - moment).to_std().unwrap_or_default();
+        let settled = rotation.plan.waits.grace + lag;
+        let window = old_used.map_or(promoted, |used| used.max(promoted));
+        if new_used.is_none_or(|used| used < promoted) {
+            let said = "the provider has not seen the new key in use since it was promoted".to_owned();
+            let answer = if since(promoted) < settled + rotation.plan.waits.idle { Answer::Later } else { Answer::No };
+            return Ok((answer, Detail::Reply { said }));
+        }
+        // After the grace nobody should have called with the old key: then it is no longer a matter of waiting.
+        if old_used.is_some_and(|used| (used - promoted).to_std().unwrap_or_default() > settled) {
+            return Ok((Answer::No, Detail::Reply { said: format!("somebody used the old key {}s ago", since(window).as_secs()) }));
+        }
+        if since(window) < rotation.plan.waits.idle + lag {
+            return Ok((Answer::Later, Detail::Reply { said: format!("the old key was last used {}s ago", since(window).as_secs()) }));
+        }
+        Ok((Answer::Yes, Detail::Nothing))
+    }
+
+    /// Refusals in a row, each beside a successful call with the new key: a provider that is down refuses everybody.
+    async fn dead(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
+        let Some(old) = self.old_value(rotation).await? else {
+            let listed = endure!(self, self.world.provider.list());
+            let gone = rotation.key(Role::Old).is_none_or(|old| listed.iter().all(|key| key.id != *old));
+            let said = "the old value is no longer readable; the provider's listing was asked instead".to_owned();
+            return Ok((if gone { Answer::Yes } else { Answer::No }, Detail::Reply { said }));
+        };
+        let control = self.new_value(rotation).await?.map(|secret| Credential { id: rotation.key(Role::New).cloned(), secret });
+        let old = Credential { id: rotation.key(Role::Old).cloned(), secret: old };
+        let within = self.book.revoke.dead_within.map_or(self.world.provider.traits().dead_within, |Span(time)| time);
+        let began = self.clock.steady();
+        let mut row = 0;
+        loop {
+            let refused = matches!(self.world.provider.probe(&old).await, Ok(Life::Dead));
+            let works = match &control {
+                Some(control) => matches!(self.world.provider.probe(control).await, Ok(Life::Alive)),
+                None => false,
+            };
+            row = if refused && works { row + 1 } else { 0 };
+            if row >= REFUSALS {
+                return Ok((
+                    Answer::Yes,
+                    Detail::Reply {
+                        said: format!("the provider refused the old key {REFUSALS} times in a row and took the new one each time"),
+                    },
+                ));
+            }
+            if row == 0 && self.clock.steady().saturating_sub(began) >= within {
+                let said = if refused { "the provider refuses the new key too" } else { "the provider still accepts the old key" };
+                return Ok((Answer::No, Detail::Reply { said: said.into() }));
+            }
+            self.clock.sleep(PROBE_EVERY).await;
+        }
+    }
+
+    /// The old key's value, from a version that a store still has.
+    async fn old_value(&mut self, rotation: &Rotation) -> Result<Option<Secret>, Failure> {
+        for place in 0..self.world.stores.len() {
+            let Some(base) = rotation.plan.stores.get(place).and_then(|store| store.base.clone()) else { continue };
+            let snapshot = endure!(self, self.world.stores[place].read_at(&base));
+            if let Some(value) = self.ours(place, snapshot, Role::Old) {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+}

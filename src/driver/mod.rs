@@ -1,0 +1,232 @@
+//! The only loop: ask the protocol what comes next, write the intent down, call one port, write the outcome down.
+//!
+//! It takes no decision about safety. Effects are never dropped half-way: a stop is looked at between two actions, and
+//! only readings and waits are cut short.
+
+mod effects;
+mod hands;
+mod known;
+mod looks;
+mod preflight;
+mod witness;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use self::{hands::Hands, known::Known};
+use crate::{
+    playbook::Playbook,
+    ports::{Clock, Failure, Journal, JournalError, Lease, Note, World},
+    protocol::{Action, Event, Illegal, Pause, allows, apply, decide, left},
+    record::{Detail, Waiting},
+    retry::{Patience, Tries},
+    rotation::{Broken, Rotation},
+    sight::{Sight, View},
+};
+
+pub use self::{
+    known::{field, secret_field},
+    preflight::{Overrides, preflight},
+};
+
+/// What a run needs besides the rotation itself.
+pub struct Runner<'a> {
+    /// The outside world of this playbook.
+    pub world: &'a World,
+    /// The playbook in force.
+    pub book: &'a Playbook,
+    /// Our record.
+    pub journal: &'a dyn Journal,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Set to stop after the current effect; the rotation stays open and can be resumed.
+    pub stop: &'a CancellationToken,
+    /// How long a call is repeated.
+    pub patience: Patience,
+    /// Longer waits are left to the journal, and the run ends.
+    pub longest_wait: Duration,
+}
+
+/// Why the loop ended before the rotation did. The journal holds everything; `resume` goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// The other side refuses, or cannot be reached.
+    #[error(transparent)]
+    Outside(#[from] Failure),
+    /// Our record cannot be written: no journal, no effect.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The records and the protocol disagree.
+    #[error("this is a defect of keyroll; nothing was done: {0}")]
+    Defect(#[from] Illegal),
+    /// The records do not fold.
+    #[error("the journal cannot be trusted: {0}")]
+    Broken(#[from] Broken),
+}
+
+/// Drives a rotation until it ends, is held, is parked or cannot go on. Returns how it stands then; look at
+/// [`crate::protocol::State::ended`] and `held`: neither means parked.
+///
+/// # Errors
+/// [`Halt`], with the rotation as its last durable record left it in `rotation`.
+pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rotation, lease: &mut Lease) -> Result<(), Halt> {
+    let known = Known::of(rotation, runner.journal.salt());
+    let mut hands = Hands {
+        world: runner.world,
+        book: runner.book,
+        journal: runner.journal,
+        clock: runner.clock,
+        view,
+        patience: runner.patience,
+        known,
+        value: None,
+        waiting: None,
+    };
+    let mut lost = Tries::new(runner.patience);
+    loop {
+        if let Some(note) = runner.journal.collect(lease).await? {
+            hear(runner, &mut hands, rotation, lease, note).await?;
+            continue;
+        }
+        let action = decide(&rotation.state);
+        let (event, detail) = match action {
+            Action::Stop => return Ok(()),
+            Action::Do(effect) => {
+                hands.known.update(rotation);
+                hands.perform(rotation, effect).await?
+            }
+            _ if runner.stop.is_cancelled() => return Ok(()),
+            Action::Intend(effect) => {
+                hands.known.update(rotation);
+                (Event::Intended(effect), hands.intend(rotation, effect).await?)
+            }
+            Action::Park(pause) => (Event::Parked(pause), hands.park(rotation, pause).await?),
+            Action::Look(query) => tokio::select! {
+                biased;
+                () = runner.stop.cancelled() => continue,
+                note = asked(runner, lease) => {
+                    hear(runner, &mut hands, rotation, lease, note?).await?;
+                    continue;
+                }
+                seen = hands.observe(rotation, query) => seen?,
+            },
+            Action::Wait(pause) => {
+                let time = hands.left(rotation).await?;
+                if time > runner.longest_wait {
+                    return Ok(());
+                }
+                hands.view.see(&Sight::Left(time));
+                if time.is_zero() {
+                    (Event::Waited(pause), Detail::Nothing)
+                } else {
+                    tokio::select! {
+                        biased;
+                        () = runner.stop.cancelled() => {}
+                        () = runner.clock.sleep(time.min(Duration::from_secs(1))) => {}
+                    }
+                    continue;
+                }
+            }
+        };
+        let failed = matches!(event, Event::Lost(_)).then(|| said(&detail));
+        commit(runner, &mut hands, rotation, lease, event, detail).await?;
+        match failed {
+            Some(what) => back_off(runner, &mut hands, &mut lost, what).await?,
+            None => lost = if matches!(event, Event::Did(_)) { Tries::new(runner.patience) } else { lost },
+        }
+    }
+}
+
+/// Writes a record, conditional on our lease; only then does the state move.
+async fn commit(
+    runner: &Runner<'_>,
+    hands: &mut Hands<'_>,
+    rotation: &mut Rotation,
+    lease: &mut Lease,
+    event: Event,
+    detail: Detail,
+) -> Result<(), Halt> {
+    let next = apply(&rotation.state, &event)?;
+    let record = runner.journal.append(lease, runner.clock.now(), event, detail, next.ended().is_some()).await?;
+    rotation.add(&record)?;
+    tracing::info!(rotation = %rotation.id, seq = record.seq, event = ?record.event, "recorded");
+    hands.view.see(&Sight::Recorded(rotation, &record));
+    Ok(())
+}
+
+/// Between two tries of an effect whose outcome was lost; the reading between them has its own patience.
+async fn back_off(runner: &Runner<'_>, hands: &mut Hands<'_>, lost: &mut Tries, what: String) -> Result<(), Halt> {
+    let Some(wait) = lost.next(None, fastrand::f64()) else { return Err(Failure::unknown(what).into()) };
+    hands.view.see(&Sight::Retrying { what: &what, wait });
+    runner.clock.sleep(wait).await;
+    Ok(())
+}
+
+fn said(detail: &Detail) -> String {
+    match detail {
+        Detail::Reply { said } => said.clone(),
+        _ => "the outcome is unknown".into(),
+    }
+}
+
+/// Waits for a person's ask.
+async fn asked(runner: &Runner<'_>, lease: &Lease) -> Result<Note, JournalError> {
+    loop {
+        runner.clock.sleep(Duration::from_secs(1)).await;
+        if let Some(note) = runner.journal.collect(lease).await? {
+            return Ok(note);
+        }
+    }
+}
+
+/// Takes a person's ask in, if it is still possible.
+async fn hear(runner: &Runner<'_>, hands: &mut Hands<'_>, rotation: &mut Rotation, lease: &mut Lease, note: Note) -> Result<(), Halt> {
+    match note.event {
+        Event::Asked(ask) if allows(&rotation.state, ask) => commit(runner, hands, rotation, lease, note.event, note.detail).await,
+        _ => {
+            tracing::warn!(rotation = %rotation.id, asked = ?note.event, "too late for that; it is left aside");
+            Ok(())
+        }
+    }
+}
+
+impl Hands<'_> {
+    async fn park(&mut self, rotation: &Rotation, pause: Pause) -> Result<Detail, Failure> {
+        let waits = &rotation.plan.waits;
+        let (lasts, what_for) = match pause {
+            Pause::Grace => (waits.grace, "nobody may still be about to read or use the old key"),
+            Pause::Idle => (
+                waits.idle.max(Duration::from_secs(60)).min(Duration::from_secs(3600)),
+                "the provider must be able to say that the old key is idle",
+            ),
+            Pause::Soak => (waits.soak, "the old key is off and can still be enabled if anything complains"),
+            Pause::Stale => (waits.stale, "nobody may still be about to read or use the new key"),
+        };
+        self.waiting = Some(self.clock.steady());
+        let store_since = self.store_clock().await;
+        Ok(Detail::Waiting(Waiting { lasts, since: self.clock.now(), store_since, what_for: what_for.into() }))
+    }
+
+    /// What is left of the wait that is on, by the slowest clock we have.
+    async fn left(&mut self, rotation: &Rotation) -> Result<Duration, Failure> {
+        let Some(waiting) = &rotation.waiting else { return Ok(Duration::ZERO) };
+        let wall = (self.clock.now() - waiting.since).to_std().unwrap_or_default();
+        let steady = self.waiting.map(|since| self.clock.steady().saturating_sub(since));
+        let ours = left(waiting.lasts, [Some(wall), steady].into_iter().flatten());
+        let Some(since) = waiting.store_since.filter(|_| ours.is_zero() && !waiting.lasts.is_zero()) else { return Ok(ours) };
+        // Whole seconds on the wire: one is given back, or a wait of seconds would never agree with ours.
+        let theirs = self.store_clock().await.map(|now| (now - since).to_std().unwrap_or_default() + Duration::from_secs(1));
+        Ok(left(waiting.lasts, [Some(wall), steady, theirs].into_iter().flatten()))
+    }
+
+    /// The first clock that a store tells.
+    async fn store_clock(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+        for store in &self.world.stores {
+            if let Ok(Some(now)) = store.clock().await {
+                return Some(now);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,317 @@
+//! Reads everything a rotation will rely on, and changes nothing. What is wrong is found here, all of it at once.
+
+use std::time::Duration;
+
+use super::{
+    known::{Known, field, secret_field},
+    witness::{Summons, pass},
+};
+use crate::{
+    ids::KeyId,
+    playbook::{Instances, OnTimeout, Playbook, Span, WriteSource},
+    ports::{Ambiguity, Clock, Credential, Life, Listed, Problem, Snapshot, World},
+    protocol::{self, Kind, Role, Rules},
+    record::{ConsumerPlan, OldKey, Plan, StorePlan, Waits},
+    secret::Secret,
+};
+
+/// What a person adds to a playbook for one run.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// There is no key yet, and that is no mistake.
+    pub install: bool,
+    /// The id of the key in use, where it cannot be proved; the person has confirmed it.
+    pub old_key_id: Option<KeyId>,
+    /// The salt of the journal's fingerprints.
+    pub salt: Vec<u8>,
+    /// The journal's id; none: a plan without a journal, which cannot tell foreign marks.
+    pub journal: Option<String>,
+}
+
+/// How many passes over the instances the old key gets to be proved.
+const PASSES: usize = 3;
+/// How many creates in a row may be lost before a person is asked.
+const ATTEMPTS: u8 = 3;
+
+struct Findings {
+    problems: Vec<Problem>,
+    notes: Vec<String>,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Everything that must be put right first. Nothing was changed.
+pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overrides: &Overrides) -> Result<Plan, Vec<Problem>> {
+    let mut found = Findings { problems: Vec::new(), notes: Vec::new() };
+    check_ports(world, &mut found).await;
+    // With a wrong credential every reading below would only say the same again.
+    if !found.problems.is_empty() {
+        return Err(found.problems);
+    }
+    let snapshots = read_stores(world, book, overrides, &mut found).await;
+    let listed = world.provider.list().await.unwrap_or_else(|failure| {
+        found.problems.push(failure.into());
+        Vec::new()
+    });
+    if !found.problems.is_empty() {
+        return Err(found.problems);
+    }
+    let mut known = Known::new(&overrides.salt, world.stores.len());
+    let (kind, old) = old_key(world, book, overrides, &listed, &snapshots, &mut known, &mut found).await;
+    let consumers = consumers(world, book, clock, kind, &mut known, &mut found).await;
+    if !found.problems.is_empty() {
+        return Err(found.problems);
+    }
+    let waits = waits(book);
+    let stores = world.stores.iter().zip(snapshots);
+    let plan = Plan {
+        playbook: book.source.text.clone(),
+        origin: book.source.name.clone(),
+        name: book.name.clone(),
+        provider: world.provider.describe(),
+        rules: Rules {
+            kind,
+            proved: old.as_ref().is_some_and(|old| old.id.is_some()),
+            disables: book.revoke.disable_for.is_some(),
+            asks_use: book.revoke.idle_for.is_some(),
+            replays: world.provider.traits().ambiguity == Ambiguity::Replayed,
+            on_timeout: match book.verify.on_timeout {
+                OnTimeout::Rollback => protocol::OnTimeout::Rollback,
+                OnTimeout::Hold => protocol::OnTimeout::Hold,
+            },
+            stores: count(world.stores.len()),
+            consumers: count(world.consumers.len()),
+            attempts: ATTEMPTS,
+        },
+        old,
+        listed: listed.into_iter().map(|key| key.id).collect(),
+        stores: stores
+            .map(|(store, snapshot)| StorePlan { locator: store.locator(), base: snapshot.map(|snapshot| snapshot.version) })
+            .collect(),
+        consumers,
+        waits,
+        notes: found.notes,
+    };
+    Ok(plan)
+}
+
+fn count(many: usize) -> u8 {
+    u8::try_from(many).unwrap_or(u8::MAX)
+}
+
+async fn check_ports(world: &World, found: &mut Findings) {
+    let mut take = |result: Result<(), Vec<Problem>>| {
+        if let Err(problems) = result {
+            found.problems.extend(problems);
+        }
+    };
+    take(world.provider.check().await);
+    for store in &world.stores {
+        take(store.check().await);
+    }
+    for rollout in world.consumers.iter().filter_map(|wiring| wiring.rollout.as_ref()) {
+        take(rollout.check().await);
+    }
+}
+
+async fn read_stores(world: &World, book: &Playbook, overrides: &Overrides, found: &mut Findings) -> Vec<Option<Snapshot>> {
+    let mut snapshots = Vec::new();
+    for (store, spec) in world.stores.iter().zip(&book.stores) {
+        match store.mark().await {
+            Ok(Some(mark)) if overrides.journal.as_ref().is_some_and(|journal| *journal != mark.journal) => found.problems.push(Problem::new(
+                format!("{} was last rotated by rotation {} of another journal ({})", store.locator(), mark.rotation, mark.journal),
+                "use that journal (--journal), so that two machines never rotate one key; if it is lost for good, remove the mark beside the secret",
+            )),
+            Ok(_) => {}
+            Err(failure) => found.problems.push(failure.into()),
+        }
+        match store.read().await {
+            Ok(snapshot) => {
+                absent(store.locator(), secret_field(spec), snapshot.as_ref(), overrides.install, found);
+                snapshots.push(snapshot);
+            }
+            Err(failure) => {
+                found.problems.push(failure.into());
+                snapshots.push(None);
+            }
+        }
+    }
+    snapshots
+}
+
+/// Whether the key's field is there, against what the person says.
+fn absent(locator: String, field: &str, snapshot: Option<&Snapshot>, install: bool, found: &mut Findings) {
+    let held = snapshot.map(|snapshot| snapshot.fields.contains_key(field));
+    let (what, hint) = match (held, install) {
+        (Some(true), false) | (None | Some(false), true) => return,
+        (Some(true), true) => (format!("{locator} already holds a key in `{field}`"), "leave out --install to rotate it".to_owned()),
+        (None, false) => (
+            format!("{locator} holds nothing"),
+            "check the path; if there is no key yet, `keyroll run --install` creates the first one".to_owned(),
+        ),
+        (Some(false), false) => (
+            format!("{locator} has no field `{field}`"),
+            format!("check `write` in the playbook; if there is no key yet, `keyroll run --install` adds `{field}`"),
+        ),
+    };
+    found.problems.push(Problem::new(what, hint));
+}
+
+/// Proves which key is in use, and that it works.
+async fn old_key(
+    world: &World,
+    book: &Playbook,
+    overrides: &Overrides,
+    listed: &[Listed],
+    snapshots: &[Option<Snapshot>],
+    known: &mut Known,
+    found: &mut Findings,
+) -> (Kind, Option<OldKey>) {
+    if overrides.install {
+        return (Kind::Install, None);
+    }
+    let values: Vec<(usize, &Snapshot, &Secret)> = snapshots
+        .iter()
+        .zip(&book.stores)
+        .enumerate()
+        .filter_map(|(place, (snapshot, spec))| {
+            snapshot.as_ref().and_then(|snapshot| Some((place, snapshot, snapshot.fields.get(secret_field(spec))?)))
+        })
+        .collect();
+    let Some((place, snapshot, secret)) = values.first() else { return (Kind::Install, None) };
+    if let Some((other, ..)) = values.iter().find(|(_, _, value)| !value.same(secret)) {
+        found.problems.push(Problem::new(
+            format!("{} and {} hold different keys", world.stores[*place].locator(), world.stores[*other].locator()),
+            "make them hold the same key first: it must be clear which one is in use",
+        ));
+        return (Kind::Rotate, None);
+    }
+    let claim = field(&book.stores[*place], WriteSource::Id).and_then(|name| snapshot.fields.get(name)).map(|id| KeyId::new(id.reveal()));
+    let credential = Credential { id: claim, secret: secret.duplicate() };
+    let proof = world.provider.identify(&credential, listed).await.unwrap_or_else(|failure| {
+        found.problems.push(failure.into());
+        None
+    });
+    let kind = match world.provider.probe(&credential).await {
+        Ok(Life::Alive) => Kind::Rotate,
+        Ok(Life::Dead) => {
+            found.notes.push("the provider refuses the key in use: it is replaced, and there is nothing to roll back to".into());
+            Kind::Replace
+        }
+        Ok(Life::Unclear) => {
+            found.problems.push(Problem::new(
+                format!("{} neither accepts nor refuses the key in use", world.provider.describe()),
+                "try again when the provider answers normally; an unclear answer is no ground for replacing a key",
+            ));
+            Kind::Rotate
+        }
+        Err(failure) => {
+            found.problems.push(failure.into());
+            Kind::Rotate
+        }
+    };
+    let (id, proof) = match (proof, &overrides.old_key_id) {
+        (Some((id, _)), Some(said)) if id != *said => {
+            found.problems.push(Problem::new(
+                format!("the stores hold key {id}, not {said}"),
+                "leave out --old-key-id: the provider itself proves which key is in use",
+            ));
+            (None, None)
+        }
+        (Some((id, proof)), _) => (Some(id), Some(proof)),
+        (None, Some(said)) if listed.iter().any(|key| key.id == *said) => {
+            (Some(said.clone()), Some("a person said so (--old-key-id)".to_owned()))
+        }
+        (None, Some(said)) => {
+            found.problems.push(Problem::new(format!("the provider lists no key {said}"), "take the id from the provider's own list"));
+            (None, None)
+        }
+        (None, None) => {
+            if kind == Kind::Rotate {
+                found.notes.push(
+                    "nothing proves which of the provider's keys is in use: the rotation will end held, and a person revokes the old key (or start it with --old-key-id)".into(),
+                );
+            }
+            (None, None)
+        }
+    };
+    for (place, snapshot, secret) in &values {
+        known.note(*place, snapshot, id.as_ref(), secret, Role::Old);
+    }
+    let created_at = listed.iter().find(|key| Some(&key.id) == id.as_ref()).and_then(|key| key.created_at);
+    (kind, Some(OldKey { id, fingerprint: secret.fingerprint(&overrides.salt), proof, created_at }))
+}
+
+/// Runs the full verifier against the old key: a wrong health path is found here, not after the stores changed.
+async fn consumers(
+    world: &World,
+    book: &Playbook,
+    clock: &dyn Clock,
+    kind: Kind,
+    known: &mut Known,
+    found: &mut Findings,
+) -> Vec<ConsumerPlan> {
+    let summons = Summons { role: Role::Old, only: None, expected: vec![0; book.consumers.len()], waivers: &[] };
+    let mut last = pass(world, book, known, clock, &summons).await;
+    let proves = kind == Kind::Rotate;
+    for _ in 1..PASSES {
+        if !proves || last.missing.is_empty() {
+            break;
+        }
+        clock.sleep(book.verify.every.0.min(Duration::from_secs(5))).await;
+        last = pass(world, book, known, clock, &summons).await;
+    }
+    if proves {
+        for missing in &last.missing {
+            let who =
+                missing.instance.as_ref().map(|id| format!("{} at {}", id, missing.consumer)).unwrap_or_else(|| missing.consumer.clone());
+            found.problems.push(Problem::new(
+                format!("{who} does not prove the key in use: {}", missing.why),
+                "every instance must prove the old key before a new one is made: check `instances` and `health` of this consumer",
+            ));
+        }
+    }
+    let prefix = |name: &str| format!("{name}/");
+    book.consumers
+        .iter()
+        .map(|spec| {
+            let baseline: Vec<_> = last
+                .showing
+                .iter()
+                .filter_map(|(id, _)| id.as_str().strip_prefix(&prefix(&spec.name)).map(crate::ids::InstanceId::new))
+                .collect();
+            let (expect, job) = match &spec.instances {
+                Instances::Running { expect, .. } => ((*expect).max(baseline.len()), false),
+                Instances::Job(_) => (0, true),
+            };
+            ConsumerPlan { name: spec.name.clone(), baseline, expected: expect, job }
+        })
+        .collect()
+}
+
+/// Joins the waits of the playbook, its stores and its consumers.
+fn waits(book: &Playbook) -> Waits {
+    let most = |spans: &mut dyn Iterator<Item = Duration>| spans.max().unwrap_or_default();
+    let stale = most(&mut book.stores.iter().map(|store| store.stale_for.0));
+    let request = most(&mut book.consumers.iter().map(|consumer| consumer.max_request.0));
+    let jobs = || {
+        book.consumers.iter().filter_map(|consumer| match consumer.instances {
+            Instances::Job(job) => Some(job),
+            Instances::Running { .. } => None,
+        })
+    };
+    let job_run = most(&mut jobs().map(|job| stale + job.max_run.0));
+    let job_cycle = most(&mut jobs().map(|job| job.runs_every.0));
+    let seconds = |span: Option<Span>| span.map(|Span(time)| time).unwrap_or_default();
+    let disables = book.revoke.disable_for.is_some();
+    let grace = [book.revoke.grace.0, stale, request, job_run].into_iter().max().unwrap_or_default();
+    Waits {
+        // Without a disable the delete is the first thing that hurts: a whole cycle of each job must have read the new key.
+        grace: if disables { grace } else { grace.max(job_cycle) },
+        watch: seconds(book.revoke.watch),
+        soak: if disables { seconds(book.revoke.disable_for).max(job_cycle) } else { Duration::ZERO },
+        stale: [stale, request, job_run].into_iter().max().unwrap_or_default(),
+        idle: seconds(book.revoke.idle_for),
+    }
+}
