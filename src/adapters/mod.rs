@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+pub mod clock;
 pub mod discovery;
 pub mod health;
 pub mod provider;

@@ -251,7 +251,7 @@ impl Hands<'_> {
                 let said = if refused { "the provider refuses the new key too" } else { "the provider still accepts the old key" };
                 return Ok((Answer::No, Detail::Reply { said: said.into() }));
             }
-            self.clock.sleep(PROBE_EVERY).await;
+            self.clock.sleep(PROBE_EVERY.min(within)).await;
         }
     }
 

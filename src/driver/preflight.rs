@@ -291,7 +291,7 @@ async fn consumers(
 }
 
 /// Joins the waits of the playbook, its stores and its consumers.
-fn waits(book: &Playbook) -> Waits {
+pub fn waits(book: &Playbook) -> Waits {
     let most = |spans: &mut dyn Iterator<Item = Duration>| spans.max().unwrap_or_default();
     let stale = most(&mut book.stores.iter().map(|store| store.stale_for.0));
     let request = most(&mut book.consumers.iter().map(|consumer| consumer.max_request.0));

@@ -1,0 +1,138 @@
+//! Drives a rotation with a view, and says how it ended.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{App, Fail, load::Loaded};
+use crate::{
+    driver::{self, Runner},
+    ids::RotationId,
+    ports::{Clock, Journal, Lease},
+    protocol::Event,
+    record::Detail,
+    report,
+    retry::Patience,
+    rotation::Rotation,
+    sight::{Blind, Sight, View},
+};
+
+/// How long a run sits through a wait.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Waiting {
+    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on
+    #[arg(long, value_name = "TIME", default_value = "15m")]
+    pub wait: crate::playbook::Span,
+}
+
+/// The view that fits the output.
+pub fn view(app: &App) -> Box<dyn View> {
+    if app.json() {
+        Box::new(report::json::Json::stdout())
+    } else if app.global.quiet {
+        Box::new(Blind)
+    } else if std::io::IsTerminal::is_terminal(&std::io::stdout()) && app.global.verbose == 0 {
+        Box::new(report::live::Live::terminal())
+    } else {
+        Box::new(report::plain::Plain::stdout())
+    }
+}
+
+/// Takes an open rotation over: from here this process drives it.
+pub async fn take(app: &App, journal: &dyn Journal, id: &RotationId, view: &mut dyn View) -> Result<(Rotation, Lease), Fail> {
+    let mut lease = journal.take(id).await?;
+    let mut rotation = super::app::rotation(journal, id).await?;
+    append(app, journal, &mut lease, &mut rotation, Event::Resumed, Detail::Nothing, view).await?;
+    Ok((rotation, lease))
+}
+
+/// Writes one record outside the loop: a takeover, a person's ask.
+pub async fn append(
+    app: &App,
+    journal: &dyn Journal,
+    lease: &mut Lease,
+    rotation: &mut Rotation,
+    event: Event,
+    detail: Detail,
+    view: &mut dyn View,
+) -> Result<(), Fail> {
+    let refuse = |what: String| Fail::usage(what);
+    let next = crate::protocol::apply(&rotation.state, &event).map_err(|_| refuse(format!("rotation {} cannot take that now", rotation.id)).of(rotation))?;
+    let record = journal.append(lease, app.clock.now(), event, detail, next.ended().is_some()).await?;
+    rotation.add(&record).map_err(|broken| refuse(broken.to_string()).of(rotation))?;
+    view.see(&Sight::Recorded(rotation, &record));
+    Ok(())
+}
+
+/// Drives it to its end, a hold or a long wait; prints the summary; the exit code.
+pub async fn drive(
+    app: &App,
+    loaded: &Loaded,
+    journal: &dyn Journal,
+    mut rotation: Rotation,
+    mut lease: Lease,
+    view: &mut dyn View,
+    waiting: Waiting,
+) -> Result<u8, Fail> {
+    let stop = stop_on_signals();
+    let runner = Runner {
+        world: &loaded.world,
+        book: &loaded.book,
+        journal,
+        clock: &app.clock,
+        stop: &stop,
+        patience: Patience::default(),
+        longest_wait: waiting.wait.0,
+    };
+    use tracing::Instrument;
+    let span = tracing::info_span!("rotation", id = %rotation.id, name = %rotation.plan.name);
+    let result = driver::drive(&runner, view, &mut rotation, &mut lease).instrument(span).await;
+    view.end();
+    drop(lease);
+    if let Err(halt) = result {
+        return Err(Fail::halt(halt, &rotation));
+    }
+    finish(app, journal, &rotation, stop.is_cancelled()).await
+}
+
+async fn finish(app: &App, journal: &dyn Journal, rotation: &Rotation, stopped: bool) -> Result<u8, Fail> {
+    if !app.json() {
+        let records = journal.records(&rotation.id).await?;
+        if stopped && rotation.state.ended().is_none() {
+            anstream::eprintln!("stopped between two steps; nothing is half-done");
+        }
+        anstream::print!("{}", report::summary::summary(rotation, &records, app.clock.now()));
+    }
+    Ok(report::exit_code(rotation))
+}
+
+/// The first signal stops between two steps, the second at once. Both can be resumed.
+fn stop_on_signals() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        let mut heard = 0;
+        loop {
+            if !signal().await {
+                return;
+            }
+            heard += 1;
+            if heard > 1 {
+                eprintln!("\nstopped at once; `keyroll resume` finds out how far the last step came");
+                std::process::exit(6);
+            }
+            eprintln!("\nstopping after the current step (once more: at once)");
+            token.cancel();
+        }
+    });
+    stop
+}
+
+async fn signal() -> bool {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return false };
+    tokio::select! { got = interrupt.recv() => got.is_some(), got = terminate.recv() => got.is_some() }
+}
+
+/// Waits longer than this are worth a word before the run begins.
+pub const LONG: Duration = Duration::from_secs(900);

@@ -1,0 +1,16 @@
+//! `keyroll history`: every rotation, newest first.
+
+use super::{App, Fail};
+use crate::{ports::Clock, report};
+
+pub async fn run(app: &App) -> Result<u8, Fail> {
+    let rotations = super::status::all(app).await?;
+    if app.json() {
+        println!("{}", report::status::table_json(&rotations, app.clock.now()));
+    } else if rotations.is_empty() {
+        anstream::println!("no rotations yet\nnext: keyroll run PLAYBOOK, or keyroll demo to see one");
+    } else {
+        anstream::print!("{}", report::status::history(&rotations, app.clock.now()));
+    }
+    Ok(0)
+}

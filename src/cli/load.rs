@@ -1,0 +1,99 @@
+//! Playbooks from files, with the world they speak of. All errors of all files at once.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{App, Fail};
+use crate::{
+    adapters::{Ctx, build},
+    playbook::{Fault, Playbook, Source, render},
+    ports::World,
+};
+
+/// A playbook and what it touches.
+pub struct Loaded {
+    /// Its fields.
+    pub book: Playbook,
+    /// Its adapters.
+    pub world: World,
+}
+
+/// Loads files and folders (their `*.yaml` and `*.yml`), and checks that no two rotate the same key.
+pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
+    let ctx = app.ctx()?;
+    let mut loaded = Vec::new();
+    let mut faulty = 0;
+    let mut fail = Vec::new();
+    for path in expand(paths)? {
+        match file(app, &ctx, &path) {
+            Ok(one) => loaded.push(one),
+            Err(text) => {
+                faulty += 1;
+                fail.push(text);
+            }
+        }
+    }
+    let pairs: Vec<_> = loaded.iter().map(|one| (&one.book, &one.world)).collect();
+    fail.extend(build::clashes(&pairs).iter().map(ToString::to_string));
+    if fail.is_empty() {
+        return Ok(loaded);
+    }
+    let what = match faulty {
+        0 => "these playbooks cannot run together".to_owned(),
+        1 => "a playbook is not valid; nothing was done".to_owned(),
+        many => format!("{many} playbooks are not valid; nothing was done"),
+    };
+    Err(fail.into_iter().fold(Fail::usage(what), Fail::detail))
+}
+
+fn file(app: &App, ctx: &Ctx, path: &Path) -> Result<Loaded, String> {
+    let source = match Source::read(path) {
+        Ok(source) => Arc::new(source),
+        Err(fault) => return Err(format!("{}: {}", path.display(), sentence(&fault))),
+    };
+    text(app, ctx, &source).map_err(|faults| render(&faults, &source))
+}
+
+/// A playbook from text, as a rotation's first record holds it.
+pub fn text(app: &App, ctx: &Ctx, source: &Arc<Source>) -> Result<Loaded, Vec<Fault>> {
+    let book = Playbook::parse(source.clone())?;
+    let world = build::build(&book, &app.registry, ctx)?;
+    Ok(Loaded { book, world })
+}
+
+/// The playbook of an open rotation.
+pub fn journaled(app: &App, origin: &str, playbook: &str) -> Result<Loaded, Fail> {
+    let source = Arc::new(Source { name: format!("{origin} (as the journal has it)"), text: playbook.to_owned() });
+    text(app, &app.ctx()?, &source)
+        .map_err(|faults| Fail::usage("this keyroll does not understand the rotation's playbook").detail(render(&faults, &source)))
+}
+
+fn sentence(fault: &Fault) -> String {
+    match &fault.instead {
+        Some(instead) => format!("{}; {instead}", fault.what),
+        None => fault.what.clone(),
+    }
+}
+
+fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Fail> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let listing = std::fs::read_dir(path).map_err(|error| Fail::usage(format!("{}: {error}", path.display())))?;
+        let mut found: Vec<_> = listing
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml"))
+            .collect();
+        if found.is_empty() {
+            return Err(Fail::usage(format!("{} holds no playbook (*.yaml)", path.display())).next("keyroll init"));
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}

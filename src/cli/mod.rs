@@ -1,0 +1,159 @@
+//! The command line: one verb a file.
+
+mod amend;
+mod app;
+mod completions;
+mod demo;
+mod drive;
+mod fail;
+mod history;
+mod init;
+mod load;
+mod logging;
+mod plan;
+mod resume;
+mod rollback;
+mod run;
+mod schema;
+mod show;
+mod status;
+mod validate;
+mod waive;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use self::fail::Fail;
+use self::app::App;
+
+/// Zero-downtime key rotation: create a new key, store it, wait until every instance proves that it uses it, then revoke the old one.
+#[derive(Parser)]
+#[command(name = "keyroll", version, max_term_width = 110, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed and rolled back · 2 usage or invalid playbook · 3 held (needs a person) · \
+4 lease held by another runner · 5 outside system unavailable · 6 waiting (parked)";
+
+/// What every verb takes.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// The journal's file [default: keyroll/journal.db in the XDG state folder]
+    #[arg(long, global = true, env = "KEYROLL_JOURNAL", value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// What standard output is for
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
+    output: Output,
+    /// Say only how it ended
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Tell on standard error what happens inside; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Which diagnostics are told, as in `keyroll=debug,hyper=off`
+    #[arg(long, global = true, env = "KEYROLL_LOG", value_name = "FILTER")]
+    log: Option<String>,
+    /// The form of the diagnostics
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// What standard output is for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// People.
+    Human,
+    /// Programs: JSON, on `run` one object per event.
+    Json,
+}
+
+/// The form of the diagnostics.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Write a commented playbook, from questions or flags
+    Init(init::Args),
+    /// Check playbooks; says everything that is wrong at once
+    Validate(validate::Args),
+    /// Print the playbook's JSON Schema, for editors
+    Schema,
+    /// Say what a rotation would do; changes nothing
+    Plan(plan::Args),
+    /// Rotate
+    Run(run::Args),
+    /// Every rotation and what it needs
+    Status,
+    /// Everything about one rotation
+    Show(show::Args),
+    /// All rotations, newest first
+    History,
+    /// Go on with a parked, held or interrupted rotation
+    Resume(resume::Args),
+    /// Go back to the old key
+    Rollback(rollback::Args),
+    /// Give an open rotation a changed playbook; its evidence is taken again
+    Amend(amend::Args),
+    /// Do without the proof of one instance or consumer; its reason is recorded
+    Waive(waive::Args),
+    /// See a whole rotation in a sandbox on this machine
+    Demo(demo::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+}
+
+/// A killed process must not leave secrets in a core file.
+pub fn keep_secrets_out_of_core_dumps() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Runs a verb and says how it went.
+pub fn start(cli: Cli) -> ExitCode {
+    let global = cli.global;
+    if let Err(fail) = logging::start(&global) {
+        return fail.print(&global);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Fail::new(5, format!("this machine gives no threads: {error}")).print(&global),
+    };
+    let result = runtime.block_on(async {
+        let app = App::new(global.clone());
+        match cli.verb {
+            Verb::Init(args) => init::run(&args),
+            Verb::Validate(args) => validate::run(&app, &args),
+            Verb::Schema => schema::run(&app),
+            Verb::Plan(args) => plan::run(&app, &args).await,
+            Verb::Run(args) => run::run(&app, &args).await,
+            Verb::Status => status::run(&app).await,
+            Verb::Show(args) => show::run(&app, &args).await,
+            Verb::History => history::run(&app).await,
+            Verb::Resume(args) => resume::run(&app, &args).await,
+            Verb::Rollback(args) => rollback::run(&app, &args).await,
+            Verb::Amend(args) => amend::run(&app, &args).await,
+            Verb::Waive(args) => waive::run(&app, &args).await,
+            Verb::Demo(args) => demo::run(&app, &args).await,
+            Verb::Completions(args) => completions::run(&args),
+        }
+    });
+    // A reading that is still under way must not keep the terminal.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(fail) => fail.print(&global),
+    }
+}

@@ -1,0 +1,89 @@
+//! `keyroll plan`: says what would happen, and changes nothing.
+
+use std::path::PathBuf;
+
+use super::{App, Fail, load, load::Loaded};
+use crate::{
+    driver::{Overrides, preflight},
+    ids::KeyId,
+    ports::Journal,
+    record::Plan,
+    report,
+};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Playbooks, or folders of them
+    #[arg(required = true)]
+    playbooks: Vec<PathBuf>,
+    #[command(flatten)]
+    old: Old,
+}
+
+/// What a person knows about the key in use.
+#[derive(clap::Args, Clone)]
+pub struct Old {
+    /// There is no key yet: create the first one
+    #[arg(long, conflicts_with = "old_key_id")]
+    install: bool,
+    /// The id of the key in use, where the provider cannot prove it; it is the one that will be revoked
+    #[arg(long, value_name = "ID")]
+    old_key_id: Option<String>,
+}
+
+impl Old {
+    /// For the preflight, with what the journal adds.
+    pub fn overrides(&self, journal: Option<&dyn Journal>) -> Overrides {
+        Overrides {
+            install: self.install,
+            old_key_id: self.old_key_id.clone().map(KeyId::new),
+            // Without a journal nothing is kept, so any salt will do.
+            salt: journal.map_or_else(|| b"a plan without a journal".to_vec(), |journal| journal.salt().to_vec()),
+            journal: journal.map(|journal| journal.id().to_owned()),
+        }
+    }
+
+    /// Nothing: the provider proves everything.
+    pub fn proved() -> Self {
+        Self { install: false, old_key_id: None }
+    }
+
+    /// Whether a key's id was given by hand.
+    pub fn by_hand(&self) -> Option<&str> {
+        self.old_key_id.as_deref()
+    }
+}
+
+pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
+    let journal = app.existing_journal().await?;
+    let journal = journal.as_ref().map(|journal| journal as &dyn Journal);
+    for loaded in load::files(app, &args.playbooks)? {
+        let plan = make(app, &loaded, &args.old, journal).await?;
+        print(app, &plan);
+    }
+    Ok(0)
+}
+
+/// Reads everything and makes the plan.
+pub async fn make(app: &App, loaded: &Loaded, old: &Old, journal: Option<&dyn Journal>) -> Result<Plan, Fail> {
+    if let Some(journal) = journal {
+        for identity in crate::adapters::build::identities(&loaded.book, &loaded.world) {
+            if let Some(open) = journal.holder(&identity).await? {
+                let rotation = super::app::rotation(journal, &open).await?;
+                return Err(Fail::new(4, format!("rotation {open} of the same key is still open")).of(&rotation));
+            }
+        }
+    }
+    preflight(&loaded.world, &loaded.book, &app.clock, &old.overrides(journal))
+        .await
+        .map_err(|problems| Fail::preflight(&loaded.book.name, problems))
+}
+
+/// Prints a plan.
+pub fn print(app: &App, plan: &Plan) {
+    if app.json() {
+        println!("{}", report::plan::plan_json(plan));
+    } else {
+        anstream::println!("{}", report::plan::plan(plan));
+    }
+}

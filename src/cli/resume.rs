@@ -1,0 +1,47 @@
+//! `keyroll resume`: goes on, from the journal alone.
+
+use super::{
+    App, Fail, app,
+    drive::{self, append, take},
+    load,
+};
+use crate::{
+    protocol::{Ask, Event},
+    record::Detail,
+    report,
+};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A rotation's id (or its beginning), or a playbook's name [default: the only open one]
+    rotation: Option<String>,
+    #[command(flatten)]
+    waiting: drive::Waiting,
+    /// Why, if it was held
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
+    let journal = app::required(app).await?;
+    let found = app::find(&journal, args.rotation.as_deref()).await?;
+    if found.state.ended().is_some() {
+        if !app.json() {
+            anstream::println!("rotation {} is over: {}", found.id, report::keys(&found));
+        }
+        return Ok(report::exit_code(&found));
+    }
+    let loaded = load::journaled(app, &found.plan.origin, &found.playbook)?;
+    let mut view = drive::view(app);
+    let (mut rotation, mut lease) = take(app, &journal, &found.id, view.as_mut()).await?;
+    if rotation.state.held.is_some() {
+        let detail = Detail::Person { by: person(), reason: args.reason.clone(), playbook: None, waiver: None };
+        append(app, &journal, &mut lease, &mut rotation, Event::Asked(Ask::GoOn), detail, view.as_mut()).await?;
+    }
+    drive::drive(app, &loaded, &journal, rotation, lease, view.as_mut(), args.waiting).await
+}
+
+/// The operating system's user, for the record.
+pub fn person() -> String {
+    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}

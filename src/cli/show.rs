@@ -1,0 +1,25 @@
+//! `keyroll show`: everything about one rotation.
+
+use super::{App, Fail, app};
+use crate::{
+    ports::{Clock, Journal},
+    report,
+};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A rotation's id (or its beginning), or a playbook's name [default: the only open one]
+    rotation: Option<String>,
+}
+
+pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
+    let journal = app::required(app).await?;
+    let rotation = app::find(&journal, args.rotation.as_deref()).await?;
+    let records = journal.records(&rotation.id).await?;
+    if app.json() {
+        println!("{}", report::status::show_json(&rotation, &records));
+    } else {
+        anstream::print!("{}", report::status::show(&rotation, &records, app.clock.now()));
+    }
+    Ok(0)
+}

@@ -1,0 +1,258 @@
+//! The driver over a world in memory: every way out, with a fault at every call and a death around every record.
+
+mod world;
+
+use std::time::Duration;
+
+use keyroll::{
+    driver::{Halt, Overrides, Runner, drive, preflight},
+    ids::RotationId,
+    playbook::Playbook,
+    ports::{Clock, Journal, Note, Opening, World},
+    protocol::{Ask, End, Event, Why},
+    record::Detail,
+    retry::Patience,
+    rotation::Rotation,
+    sight::Blind,
+};
+use tokio_util::sync::CancellationToken;
+use world::{Fault, Ledger, Paused, Sim, book};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Bench {
+    sim: Sim,
+    book: Playbook,
+    world: World,
+    ledger: Ledger,
+    clock: Paused,
+    patience: Duration,
+}
+
+impl Bench {
+    fn new(extra: &str) -> Self {
+        let sim = Sim::new(5);
+        sim.lock().switches = extra.contains("disable_for");
+        let start = tokio::time::Instant::now();
+        let clock = Paused { origin: "2026-01-01T00:00:00Z".parse().unwrap(), start };
+        Self { world: sim.world(), sim, book: book(extra), ledger: Ledger::default(), clock, patience: 100 * HOUR }
+    }
+
+    async fn open(&self) {
+        let overrides = Overrides { install: false, old_key_id: None, salt: self.ledger.salt().to_vec(), journal: None };
+        let plan = preflight(&self.world, &self.book, &self.clock, &overrides).await.unwrap();
+        let opening = Opening {
+            rotation: RotationId::new("r1"),
+            name: "sim",
+            identities: &[],
+            event: Event::Planned(plan.rules),
+            detail: Detail::Planned(Box::new(plan)),
+            at: self.clock.now(),
+        };
+        self.ledger.open(opening).await.unwrap();
+    }
+
+    fn rotation(&self) -> Rotation {
+        Rotation::fold(&self.ledger.records.lock().unwrap()).unwrap()
+    }
+
+    /// Takes the rotation over and drives it, as a new process would.
+    async fn go(&self) -> Result<Rotation, Halt> {
+        let mut lease = self.ledger.take(&RotationId::new("r1")).await?;
+        let mut rotation = self.rotation();
+        let record = self.ledger.append(&mut lease, self.clock.now(), Event::Resumed, Detail::Nothing, false).await?;
+        rotation.add(&record)?;
+        let stop = CancellationToken::new();
+        let runner = Runner {
+            world: &self.world,
+            book: &self.book,
+            journal: &self.ledger,
+            clock: &self.clock,
+            stop: &stop,
+            patience: Patience::default(),
+            longest_wait: self.patience,
+        };
+        drive(&runner, &mut Blind, &mut rotation, &mut lease).await?;
+        Ok(rotation)
+    }
+
+    /// Resumes after each death until it is over or held.
+    async fn to_the_end(&self, story: &str) -> Rotation {
+        for _ in 0..20 {
+            match self.go().await {
+                Ok(rotation) => return rotation,
+                Err(Halt::Journal(_) | Halt::Outside(_)) => {}
+                Err(halt) => panic!("{story}: {halt}"),
+            }
+        }
+        panic!("{story}: never ends")
+    }
+}
+
+const PLAIN: &str = "verify: { within: 5m, stable_for: 10s }\nrevoke: { grace: 1h }\n";
+const DISABLES: &str = "verify: { within: 5m, stable_for: 10s }\nrevoke: { grace: 1h, disable_for: 2h, watch: 1m }\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_rotation_is_done() {
+    for extra in [PLAIN, DISABLES] {
+        let bench = Bench::new(extra);
+        bench.open().await;
+        let rotation = bench.to_the_end(extra).await;
+        assert_eq!(rotation.state.ended(), Some(End::Done));
+        bench.sim.assert_clean(extra);
+        assert_eq!(bench.sim.lock().creates, 1);
+        assert!(bench.clock.steady() >= HOUR, "the grace was waited for");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_never_follows_rolls_back() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    bench.sim.lock().instances[3].stuck = true;
+    let rotation = bench.to_the_end("stuck").await;
+    assert_eq!(rotation.state.ended(), Some(End::RolledBack));
+    assert_eq!(bench.sim.lock().versions.last().unwrap(), "value-0");
+    bench.sim.assert_clean("stuck");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_hold_a_person_decides() {
+    let bench = Bench::new("verify: { within: 5m, stable_for: 10s, on_timeout: hold }\n");
+    bench.open().await;
+    bench.sim.lock().instances[3].stuck = true;
+    let rotation = bench.to_the_end("hold").await;
+    assert_eq!(rotation.state.held, Some(Why::NotVerified));
+    assert_eq!(rotation.missing.len(), 1, "the one that is missing is named");
+
+    bench.sim.lock().instances[3].stuck = false;
+    ask(&bench, Ask::GoOn).await;
+    assert_eq!(bench.to_the_end("hold").await.state.ended(), Some(End::Done));
+    bench.sim.assert_clean("hold");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_falls_ill_on_the_new_key_rolls_back_at_once() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    bench.sim.lock().instances[1].ill_on_new = true;
+    let began = bench.clock.steady();
+    let rotation = bench.go().await.unwrap();
+    assert_eq!(rotation.state.ended(), Some(End::RolledBack));
+    assert!(bench.clock.steady() - began < 5 * 60 * Duration::from_secs(1), "it did not wait for the deadline");
+    bench.sim.assert_clean("ill");
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_waits_are_parked_and_a_takeover_does_not_start_them_anew() {
+    let mut bench = Bench::new(PLAIN);
+    bench.patience = Duration::from_secs(60);
+    bench.open().await;
+    let parked = bench.go().await.unwrap();
+    assert_eq!((parked.state.ended(), parked.state.held), (None, None));
+    let waiting = parked.waiting.unwrap();
+    assert_eq!(waiting.lasts, HOUR);
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(bench.go().await.unwrap().state.ended(), Some(End::Done));
+    bench.sim.assert_clean("parked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_can_go_back_until_the_point_of_no_return() {
+    let mut bench = Bench::new(PLAIN);
+    bench.patience = Duration::from_secs(60);
+    bench.open().await;
+    bench.go().await.unwrap();
+    let person = Detail::Person { by: "ada".into(), reason: None, playbook: None, waiver: None };
+    bench.ledger.leave(&RotationId::new("r1"), Note { event: Event::Asked(Ask::Rollback), detail: person }).await.unwrap();
+    bench.patience = HOUR;
+    assert_eq!(bench.to_the_end("asked").await.state.ended(), Some(End::RolledBack));
+    bench.sim.assert_clean("asked");
+}
+
+/// Dies before and after every record, once each; and again with a disable.
+#[tokio::test(start_paused = true)]
+async fn a_death_around_any_record_leaves_nothing_behind() {
+    let mut deaths = 0;
+    for extra in [PLAIN, DISABLES] {
+        for after in [false, true] {
+            for at in 1.. {
+                let bench = Bench::new(extra);
+                bench.open().await;
+                *bench.ledger.die.lock().unwrap() = Some((at, after));
+                let story = format!("death at record {at}, after the write: {after}");
+                let rotation = bench.to_the_end(&story).await;
+                assert!(matches!(rotation.state.ended(), Some(End::Done | End::RolledBack)), "{story}: {:?}", rotation.state);
+                bench.sim.assert_clean(&story);
+                if bench.ledger.die.lock().unwrap().is_some() {
+                    break;
+                }
+                deaths += 1;
+            }
+        }
+    }
+    println!("{deaths} deaths");
+    assert!(deaths > 60, "{deaths} deaths only: the records are fewer than they were");
+}
+
+/// Every mutating call in turn is lost, refused, or the process dies around it.
+#[tokio::test(start_paused = true)]
+async fn a_fault_at_any_call_leaves_nothing_behind() {
+    let mut faults = 0;
+    for extra in [PLAIN, DISABLES] {
+        for fault in [Fault::LostAfter, Fault::LostBefore, Fault::CrashBefore, Fault::CrashAfter, Fault::Refused] {
+            for at in 0.. {
+                let bench = Bench::new(extra);
+                bench.open().await;
+                bench.sim.lock().fault = Some((at, fault));
+                let story = format!("{fault:?} at call {at}");
+                let mut rotation = crashing(&bench, &story).await;
+                if rotation.state.held.is_some() {
+                    ask(&bench, Ask::GoOn).await;
+                    rotation = bench.to_the_end(&story).await;
+                }
+                assert!(rotation.state.ended().is_some(), "{story}: {:?}", rotation.state);
+                bench.sim.assert_clean(&story);
+                if bench.sim.lock().calls <= at {
+                    break;
+                }
+                faults += 1;
+            }
+        }
+    }
+    println!("{faults} faults");
+    assert!(faults >= 30);
+}
+
+/// A crash inside a call ends the process: nothing after it is journaled.
+async fn crashing(bench: &Bench, story: &str) -> Rotation {
+    loop {
+        let dying = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                if bench.sim.lock().crashed {
+                    return;
+                }
+            }
+        };
+        let before = bench.ledger.records.lock().unwrap().len();
+        let outcome = tokio::select! { biased; () = dying => None, rotation = bench.to_the_end(story) => Some(rotation) };
+        if let Some(rotation) = outcome {
+            return rotation;
+        }
+        // What the dying process wrote after the crash never happened.
+        let mut records = bench.ledger.records.lock().unwrap();
+        let crash = records.iter().enumerate().skip(before).find(|(_, record)| matches!(record.event, Event::Lost(_))).map(|(at, _)| at);
+        if let Some(at) = crash {
+            records.truncate(at);
+        }
+        drop(records);
+        bench.sim.lock().crashed = false;
+    }
+}
+
+async fn ask(bench: &Bench, ask: Ask) {
+    let mut lease = bench.ledger.take(&RotationId::new("r1")).await.unwrap();
+    bench.ledger.append(&mut lease, bench.clock.now(), Event::Resumed, Detail::Nothing, false).await.unwrap();
+    bench.ledger.append(&mut lease, bench.clock.now(), Event::Asked(ask), Detail::Nothing, false).await.unwrap();
+}
