@@ -19,6 +19,8 @@ pub mod sight;
 
 pub mod ports;
 
+pub mod journal;
+
 pub mod driver;
 pub mod retry;
 
