@@ -20,3 +20,4 @@ pub mod sight;
 pub mod ports;
 
 pub mod adapters;
+pub mod sandbox;
