@@ -25,3 +25,4 @@ pub mod driver;
 pub mod retry;
 
 pub mod adapters;
+pub mod sandbox;
