@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+pub mod aws;
 pub mod discovery;
 pub mod health;
 pub mod provider;

@@ -231,9 +231,13 @@ async fn an_unreadable_text_is_refused_without_its_content() {
 async fn only_our_members_of_a_json_file_change() {
     for (before, after) in [
         ("{\"b\":1.50,\"key\":\"old\",\"a\":[{\"key\":\"inner\"}]}\n", "{\"b\":1.50,\"key\":\"new\\\"\",\"a\":[{\"key\":\"inner\"}]}\n"),
-        ("{\n    \"key\": null,\n    \"n\": 10000000000000000000000000\n}", "{\n    \"key\": \"new\\\"\",\n    \"n\": 10000000000000000000000000\n}"),
+        (
+            "{\n    \"key\": null,\n    \"n\": 10000000000000000000000000\n}",
+            "{\n    \"key\": \"new\\\"\",\n    \"n\": 10000000000000000000000000\n}",
+        ),
         ("{\n  \"a\": \"}{,\\\"\"\n}\n", "{\n  \"a\": \"}{,\\\"\",\n  \"key\": \"new\\\"\"\n}\n"),
         ("{\"a\": 1, \"b\": 2}", "{\"a\": 1, \"b\": 2, \"key\": \"new\\\"\"}"),
+        ("{\"a\": 1}", "{\"a\": 1, \"key\": \"new\\\"\"}"),
         ("{\"k\\u0065y\": {\"x\": [1, 2]}}", "{\"k\\u0065y\": \"new\\\"\"}"),
         ("{}", "{\"key\":\"new\\\"\"}"),
         ("", "{\"key\":\"new\\\"\"}"),
@@ -300,7 +304,8 @@ async fn a_link_is_not_followed() {
 
 #[tokio::test]
 async fn a_playbook_that_cannot_work_is_a_fault() {
-    for (path, more) in [("relative", "  format: raw\n"), ("/x", "  format: raw\n  mode: \"0200\"\n"), ("/x", "  format: raw\n  mod: 1\n"), ("/x", "")]
+    for (path, more) in
+        [("relative", "  format: raw\n"), ("/x", "  format: raw\n  mode: \"0200\"\n"), ("/x", "  format: raw\n  mod: 1\n"), ("/x", "")]
     {
         assert!(build(Path::new(path), more).is_err(), "{path} {more}");
     }

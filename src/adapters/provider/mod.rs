@@ -1,7 +1,9 @@
+pub mod aws_iam;
+
 use super::registry::Kind;
 use crate::ports::Provider;
 
 /// All of them.
 pub fn all() -> Vec<Kind<dyn Provider>> {
-    vec![]
+    vec![aws_iam::KIND]
 }

@@ -1,5 +1,6 @@
 //! Where services read the key.
 
+pub mod aws_secretsmanager;
 pub mod file;
 pub mod form;
 
@@ -8,5 +9,5 @@ use crate::ports::Store;
 
 /// All of them.
 pub fn all() -> Vec<Kind<dyn Store>> {
-    vec![file::KIND]
+    vec![aws_secretsmanager::KIND, file::KIND]
 }

@@ -40,7 +40,8 @@ fn owner_only() -> String {
 }
 
 /// The adapter.
-pub const KIND: Kind<dyn Store> = Kind { name: "file", about: "a file: dotenv, JSON or plain text", schema: |g| Config::json_schema(g), build };
+pub const KIND: Kind<dyn Store> =
+    Kind { name: "file", about: "a file: dotenv, JSON or plain text", schema: |g| Config::json_schema(g), build };
 
 struct Files {
     place: Arc<Place>,

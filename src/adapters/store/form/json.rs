@@ -34,14 +34,14 @@ pub(super) fn with(text: &str, fields: &BTreeMap<String, Secret>) -> Result<Secr
     }
     let missing = fields.iter().filter(|(name, _)| !members.iter().any(|(known, _)| known == *name));
     let open = text.find('{').map_or(0, |at| at + 1);
-    // The gap before the first member is the gap before each new one.
-    let first = text[open..].find('"').filter(|_| !members.is_empty()).map_or("", |length| &text[open..open + length]);
-    let colon = if first.contains('\n') || text.contains("\": ") { ": " } else { ":" };
-    let apart = match () {
-        () if !first.is_empty() => first,
-        () if text.contains("\", ") => " ",
-        () => "",
+    // The gap before the last member is the gap before each new one.
+    let before = match members.as_slice() {
+        [.., (_, previous), _] => previous.end + text[previous.end..].find(',').map_or(0, |at| at + 1),
+        _ => open,
     };
+    let gap = text[before..].find('"').filter(|_| !members.is_empty()).map_or("", |length| &text[before..before + length]);
+    let colon = if gap.contains('\n') || text.contains("\": ") { ": " } else { ":" };
+    let apart = if gap.is_empty() && members.len() == 1 { &colon[1..] } else { gap };
     let end = members.last().map_or(open, |(_, span)| span.end);
     out.push_str(&text[from.min(end)..end]);
     for (place, (name, value)) in missing.enumerate() {
