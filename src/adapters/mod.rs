@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 pub mod clock;
+pub mod aws;
 pub mod discovery;
 pub mod health;
 pub mod provider;

@@ -7,3 +7,5 @@ mod provider;
 mod store;
 mod store_vault;
 mod vault_bench;
+
+mod store_file;

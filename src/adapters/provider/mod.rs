@@ -1,9 +1,10 @@
 pub mod vault_approle;
+pub mod aws_iam;
 
 use super::registry::Kind;
 use crate::ports::Provider;
 
 /// All of them.
 pub fn all() -> Vec<Kind<dyn Provider>> {
-    vec![vault_approle::KIND]
+    vec![vault_approle::KIND, aws_iam::KIND]
 }

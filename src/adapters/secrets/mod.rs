@@ -1,21 +1,10 @@
 //! Secret references, read anew at each call. Errors name the reference, never the value.
 
+mod aws;
 mod env;
 mod file;
 mod vault;
 
-/// `aws:id` and `aws:id#field`.
-mod aws {
-    use crate::{
-        ports::{Failure, Got},
-        protocol::Refusal,
-        secret::Secret,
-    };
-
-    pub(super) async fn read(id: &str, _field: Option<&str>) -> Got<Secret> {
-        Err(Failure::refused(Refusal::Invalid, None, format!("aws:{id} cannot be read")).hint("use env:, file: or vault:"))
-    }
-}
 
 use async_trait::async_trait;
 
@@ -73,4 +62,9 @@ fn filled(secret: Secret, reference: &SecretRef) -> Got<Secret> {
         return Err(Failure::refused(Refusal::Invalid, None, format!("{reference} is empty")).hint("give it a value"));
     }
     Ok(secret)
+}
+
+/// What resolves every kind of reference.
+pub fn resolver(wire: &Wire) -> std::sync::Arc<dyn Secrets> {
+    std::sync::Arc::new(Resolver::new(wire.clone()))
 }

@@ -1,0 +1,237 @@
+//! What all AWS adapters share: settings that send a request once, credentials, and the three fates of a call.
+
+use std::{error::Error, time::Duration};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_iam::{
+    config::{Credentials, ProvideCredentials, SharedCredentialsProvider, http::HttpResponse},
+    error::{ProvideErrorMetadata, SdkError},
+};
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use super::Ctx;
+use crate::{
+    playbook::SecretRef,
+    ports::{Failure, Fate, Got},
+    protocol::Refusal,
+    secret::Secret,
+};
+
+/// The longest wait for one answer. Longer than IAM and Secrets Manager take, shorter than any lease.
+const ATTEMPT: Duration = Duration::from_secs(20);
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// An access key of our own, instead of the machine's.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// Reference to the access key's id.
+    access_key_id: SecretRef,
+    /// Reference to the secret access key.
+    secret_access_key: SecretRef,
+    /// Reference to the session token of temporary credentials.
+    #[serde(default)]
+    session_token: Option<SecretRef>,
+}
+
+/// How an adapter reaches AWS. Settings of the machine are loaded once; references are read anew at each call.
+pub struct Account {
+    keys: Option<Keys>,
+    region: Option<String>,
+    endpoint: Option<String>,
+    ctx: Ctx,
+    machine: OnceCell<SdkConfig>,
+}
+
+impl Account {
+    /// Loads nothing yet. Without `keys` the machine's own credentials are used (environment, profile, role); without `region`, its
+    /// region.
+    pub fn new(keys: Option<Keys>, region: Option<String>, endpoint: Option<String>, ctx: &Ctx) -> Self {
+        let region = region.or_else(region_of_environment).or_else(|| endpoint.as_ref().map(|_| "us-east-1".to_owned()));
+        Self { keys, region, endpoint, ctx: ctx.clone(), machine: OnceCell::new() }
+    }
+
+    /// With a region where none is known.
+    #[must_use]
+    pub fn or_region(mut self, region: &str) -> Self {
+        self.region.get_or_insert_with(|| region.to_owned());
+        self
+    }
+
+    /// The region, if it is known without asking the machine.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// Where this account is reached: the endpoint, else the region, for people and for identities.
+    pub fn place(&self) -> &str {
+        self.endpoint.as_deref().or(self.region.as_deref()).unwrap_or("default region")
+    }
+
+    /// Settings for one call.
+    ///
+    /// # Errors
+    /// A reference that cannot be read, or a machine without credentials: nothing was sent.
+    pub async fn settings(&self) -> Got<SdkConfig> {
+        let base = self.machine.get_or_init(|| self.load()).await;
+        let Some(keys) = &self.keys else {
+            present(base).await?;
+            return Ok(base.clone());
+        };
+        let id = self.ctx.secrets.read(&keys.access_key_id).await?;
+        let secret = self.ctx.secrets.read(&keys.secret_access_key).await?;
+        let token = match &keys.session_token {
+            Some(reference) => Some(self.ctx.secrets.read(reference).await?.reveal().to_owned()),
+            None => None,
+        };
+        Ok(signed_by(base, id.reveal(), &secret, token))
+    }
+
+    /// Settings for a call that is signed with the key itself.
+    pub async fn signed_with(&self, id: &str, secret: &Secret) -> SdkConfig {
+        signed_by(self.machine.get_or_init(|| self.load()).await, id, secret, None)
+    }
+
+    async fn load(&self) -> SdkConfig {
+        load(self.region.clone(), self.endpoint.as_deref(), self.keys.is_none()).await
+    }
+}
+
+/// Settings of this machine alone, for a secret reference.
+///
+/// # Errors
+/// Where it has no credentials: nothing was sent.
+pub async fn machine(region: Option<String>) -> Got<SdkConfig> {
+    let settings = load(region.or_else(region_of_environment), None, true).await;
+    present(&settings).await?;
+    Ok(settings)
+}
+
+async fn load(region: Option<String>, endpoint: Option<&str>, credentials: bool) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build());
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
+    }
+    if let Some(endpoint) = endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    // Without a source of credentials nobody looks for one: on a machine that is none of AWS's that takes seconds.
+    if credentials { loader.load().await } else { loader.no_credentials().load().await }
+}
+
+/// Credentials are got before the call, so that a failure to get them is known to be none of the call's own.
+async fn present(base: &SdkConfig) -> Got<()> {
+    let hint = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, run on a machine with a role, or write `credentials` in the playbook";
+    let missing = || Failure::not_sent("this machine has no AWS credentials").hint(hint);
+    let provider = base.credentials_provider().ok_or_else(missing)?;
+    provider.provide_credentials().await.map(|_| ()).map_err(|_| missing())
+}
+
+/// The region that the environment names.
+fn region_of_environment() -> Option<String> {
+    ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok().filter(|region| !region.is_empty()))
+}
+
+/// The same settings in another region, for a replica.
+pub fn in_region(base: &SdkConfig, region: &str) -> SdkConfig {
+    base.to_builder().region(Region::new(region.to_owned())).build()
+}
+
+fn signed_by(base: &SdkConfig, id: &str, secret: &Secret, token: Option<String>) -> SdkConfig {
+    let key = Credentials::new(id, secret.reveal(), token, None, "keyroll");
+    base.to_builder().credentials_provider(SharedCredentialsProvider::new(key)).build()
+}
+
+/// What a failed call means. `asked` is the action: `iam:CreateAccessKey`. The answer's text never enters it, only status and code.
+pub fn failure<E: ProvideErrorMetadata>(asked: &str, error: &SdkError<E, HttpResponse>) -> Failure {
+    let raw = match error {
+        SdkError::ServiceError(answer) => answer.raw(),
+        SdkError::ResponseError(answer) => answer.raw(),
+        SdkError::ConstructionFailure(_) => return Failure::not_sent(format!("{asked}: no request could be made of the settings")),
+        SdkError::DispatchFailure(broken) => {
+            let unsent = broken.as_connector_error().is_some_and(|error| never_sent(error));
+            return match unsent {
+                true => Failure::not_sent(format!("{asked}: no connection")),
+                false if broken.is_timeout() => Failure::unknown(format!("{asked}: no answer in time")),
+                false => Failure::unknown(format!("{asked}: the connection broke")),
+            };
+        }
+        _ => return Failure::unknown(format!("{asked}: no answer in time")),
+    };
+    let status = raw.status().as_u16();
+    let retry_after = raw.headers().get("retry-after").and_then(wait);
+    let code = code(error).unwrap_or_default();
+    let what = if code.is_empty() { format!("{asked} answered {status}") } else { format!("{asked} answered {status} ({code})") };
+    if status == 429 || matches!(code, "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException") {
+        return Failure { fate: Fate::NotSent { retry_after }, what, hint: None };
+    }
+    if !(400..500).contains(&status) || status == 408 || matches!(error, SdkError::ResponseError(_)) {
+        return Failure { fate: Fate::Unknown { retry_after }, what, hint: None };
+    }
+    let why = refusal(code, status);
+    let failure = Failure::refused(why, Some(status), what);
+    match why {
+        Refusal::Denied if code.starts_with("AccessDenied") => failure.hint(format!("allow {asked} to the credentials that keyroll uses")),
+        Refusal::Denied => failure.hint("check the credentials that keyroll uses, and this machine's clock"),
+        _ => failure,
+    }
+}
+
+/// AWS's own word for an error.
+pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
+    let code = error.as_service_error()?.code()?;
+    code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.').then_some(code)
+}
+
+fn refusal(code: &str, status: u16) -> Refusal {
+    match code {
+        "NoSuchEntity" | "NoSuchEntityException" | "ResourceNotFoundException" => Refusal::Gone,
+        "LimitExceeded" | "LimitExceededException" => Refusal::Quota,
+        "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClientException" | "InvalidSignatureException" | "AuthFailure" => {
+            Refusal::Denied
+        }
+        _ if code.starts_with("AccessDenied") || code.starts_with("ExpiredToken") || code.starts_with("MissingAuthentication") => {
+            Refusal::Denied
+        }
+        _ => match status {
+            401 | 403 | 407 => Refusal::Denied,
+            404 | 410 => Refusal::Gone,
+            409 | 412 => Refusal::Conflict,
+            _ => Refusal::Invalid,
+        },
+    }
+}
+
+/// Whether a failed dispatch never had a connection: only hyper's own word counts.
+fn never_sent(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(hyper_util::client::legacy::Error::is_connect) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// `Retry-After` in seconds; AWS sends no dates.
+fn wait(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(|seconds: u64| Duration::from_secs(seconds.min(86_400)))
+}
+
+/// AWS's time as ours.
+pub fn time(at: &aws_sdk_iam::primitives::DateTime) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(at.secs(), at.subsec_nanos())
+}
+
+/// The region inside an ARN.
+pub fn region_of(arn: &str) -> Option<String> {
+    let mut parts = arn.split(':');
+    let region = (parts.next() == Some("arn")).then(|| parts.nth(2)).flatten()?;
+    (!region.is_empty()).then(|| region.to_owned())
+}
