@@ -1,13 +1,14 @@
 //! HTTP, once for all adapters: no redirects, short errors, and the three fates of a call.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use reqwest::{RequestBuilder, StatusCode, header::HeaderMap};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    ports::{Failure, Fate, Got},
+    playbook::{Fault, SecretRef},
+    ports::{Failure, Fate, Got, Secrets},
     protocol::Refusal,
 };
 
@@ -192,4 +193,75 @@ pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> 
         Err(_) => (DateTime::parse_from_rfc2822(text).ok()?.with_timezone(&Utc) - now).to_std().unwrap_or_default(),
     };
     Some(wait.min(Duration::from_secs(86_400)))
+}
+
+/// An `http` or `https` URL in a playbook, without a user in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address(pub url::Url);
+
+impl std::str::FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = url::Url::parse(text).map_err(|_| "not a URL: write for example `https://api.internal/path`")?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("the URL must begin with https:// or http://");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("a URL must hold no user or password: use a header with a secret reference");
+        }
+        Ok(Self(url))
+    }
+}
+
+impl std::fmt::Display for Address {
+    /// Without its query, where a secret may stand.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
+        write!(f, "{}://{}{port}{}", self.0.scheme(), self.0.host_str().unwrap_or("?"), self.0.path())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Address {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Address {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Address".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "uri", "pattern": "^https?://" })
+    }
+}
+
+/// Whether all of these can be header names.
+///
+/// # Errors
+/// A [`Fault`] that does not repeat the name: it may be a misplaced secret.
+pub fn check_header_names<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), Fault> {
+    let bad = names.into_iter().any(|name| reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err());
+    if bad { Err(Fault::new("a header's name holds a character that none may hold").instead("letters, digits and `-`")) } else { Ok(()) }
+}
+
+/// Headers whose values stand behind secret references; marked sensitive, so that nothing prints them.
+///
+/// # Errors
+/// A reference that cannot be read, or a value that no header can hold.
+pub async fn headers(secrets: &dyn Secrets, wanted: &BTreeMap<String, SecretRef>) -> Got<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, reference) in wanted {
+        let secret = secrets.read(reference).await?;
+        let name = reqwest::header::HeaderName::from_bytes(name.as_bytes());
+        let value = reqwest::header::HeaderValue::from_str(secret.reveal());
+        let (Ok(name), Ok(mut value)) = (name, value) else {
+            let what = format!("the value of {reference} cannot be sent in a header");
+            return Err(Failure::refused(Refusal::Invalid, None, what).hint("look for a newline at its end"));
+        };
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }

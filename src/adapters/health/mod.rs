@@ -1,1 +1,5 @@
+//! How an instance is asked which key it uses.
 
+mod http;
+
+pub use http::http;
