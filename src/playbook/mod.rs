@@ -6,10 +6,13 @@ mod duration;
 mod fault;
 mod form;
 mod load;
+mod mask;
 mod model;
 mod parse;
 mod read;
 mod reference;
+mod render;
+mod template;
 mod tree;
 pub(crate) mod words;
 
@@ -21,4 +24,7 @@ pub use model::{
     VerifySpec, WriteSource,
 };
 pub use form::{PlaybookForm, StoreForm};
+pub use mask::masked;
 pub use reference::SecretRef;
+pub use render::{render, render_coloured};
+pub use template::{Answers, template};
