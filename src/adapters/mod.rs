@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+pub mod build;
 pub mod discovery;
 pub mod health;
 pub mod provider;
+pub mod reference;
 pub mod registry;
 pub mod rollout;
+pub mod schema;
 pub mod secrets;
 pub mod store;
 pub mod wire;

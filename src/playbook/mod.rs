@@ -27,4 +27,4 @@ pub use form::{PlaybookForm, StoreForm};
 pub use mask::masked;
 pub use reference::SecretRef;
 pub use render::{render, render_coloured};
-pub use template::{Answers, template};
+pub use template::{Answers, PROVIDERS, STORES, template};

@@ -47,6 +47,26 @@ impl Playbook {
     }
 }
 
+impl Playbook {
+    /// Line and column of a field's value, by its way: `["revoke", "watch"]`; a list's place as a number. Of the nearest
+    /// thing above it where the field is not written.
+    pub fn place(&self, way: &[&str]) -> Option<(usize, usize)> {
+        let root = tree::parse(&self.source.text).ok()?;
+        let (mut node, mut at) = (&root, None);
+        for step in way {
+            node = match (&node.value, step.parse::<usize>()) {
+                (Value::List(items), Ok(place)) => items.get(place)?,
+                _ => match node.get(step) {
+                    Some(below) => below,
+                    None => break,
+                },
+            };
+            at = Some(node.at.pair());
+        }
+        at
+    }
+}
+
 /// Reads sections and collects faults.
 pub(super) struct Reader {
     source: Arc<Source>,
