@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 pub mod clock;
 pub mod aws;
+pub mod build;
 pub mod discovery;
 pub mod health;
 pub mod provider;
+pub mod reference;
 pub mod registry;
 pub mod rollout;
+pub mod schema;
 pub mod secrets;
 pub mod store;
 pub mod vault;

@@ -1,21 +1,24 @@
 //! A part of the YAML that belongs to one adapter: its kind and its place, not its meaning.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::DeserializeOwned;
 
-use super::Fault;
+use super::{Fault, read, tree};
 
 /// A playbook's text.
-#[derive(Debug)]
 pub struct Source {
     /// Where it was read from, for messages.
     pub name: String,
     /// The text.
     pub text: String,
+}
+
+impl fmt::Debug for Source {
+    /// Without the text: a secret may stand in it that does not belong there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("bytes", &self.text.len()).finish()
+    }
 }
 
 /// One step on the way to a block.
@@ -42,59 +45,29 @@ impl Block {
     /// Reads it as `T`.
     ///
     /// # Errors
-    /// A [`Fault`] with its place, without the text found there.
+    /// A [`Fault`] with its place, without the text found there; others of the same block are in [`Fault::also`].
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
-        super::load::read_at(&self.source.text, &self.path)
+        let root = tree::parse(&self.source.text)?;
+        let (key, node) = root.walk(&self.path).ok_or_else(|| Fault::new(format!("`{}` is missing", self.kind)))?;
+        read::read(node, key).map_err(Fault::together)
     }
-}
 
-/// Walks to a path and reads what stands there.
-pub(super) struct Walk<'p, T>(pub &'p [Seg], pub PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Walk<'_, T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<T, D::Error> {
-        match self.0.first() {
-            None => T::deserialize(from),
-            Some(Seg::Key(_)) => from.deserialize_map(self),
-            Some(Seg::At(_)) => from.deserialize_seq(self),
+    /// Line and column of its name, or of a field below it: `block.place(&["auth", "token"])`.
+    pub fn place(&self, below: &[&str]) -> Option<(usize, usize)> {
+        let root = tree::parse(&self.source.text).ok()?;
+        let (key, mut node) = root.walk(&self.path)?;
+        let mut at = key.unwrap_or(node.at);
+        for name in below {
+            let Some((_, value)) = node.entry(name) else { break };
+            (at, node) = (value.at, value);
         }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Walk<'_, T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a block")
+        Some(at.pair())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<String>()? {
-            match self.0.split_first() {
-                Some((Seg::Key(want), rest)) if *want == key => found = Some(map.next_value_seed(Walk(rest, PhantomData))?),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        found.ok_or_else(|| serde::de::Error::custom("missing"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<T, A::Error> {
-        let mut found = None;
-        for place in 0.. {
-            match self.0.split_first() {
-                Some((Seg::At(want), rest)) if *want == place => match list.next_element_seed(Walk(rest, PhantomData))? {
-                    Some(value) => found = Some(value),
-                    None => break,
-                },
-                _ if list.next_element::<IgnoredAny>()?.is_none() => break,
-                _ => {}
-            }
-        }
-        found.ok_or_else(|| serde::de::Error::custom("missing"))
+    /// A mistake at a field of it; at its name where the field is not written.
+    pub fn fault(&self, below: &[&str], what: impl Into<String>) -> Fault {
+        let mut fault = Fault::new(what);
+        fault.at = self.place(below);
+        fault
     }
 }

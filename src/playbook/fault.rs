@@ -9,12 +9,14 @@ pub struct Fault {
     pub what: String,
     /// What to write instead.
     pub instead: Option<String>,
+    /// Others found with it, in the same block.
+    pub also: Vec<Fault>,
 }
 
 impl Fault {
     /// A mistake in the file as a whole.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { at: None, what: what.into(), instead: None }
+        Self { at: None, what: what.into(), instead: None, also: Vec::new() }
     }
     /// The same at a place.
     #[must_use]
@@ -27,5 +29,21 @@ impl Fault {
     pub fn instead(mut self, instead: impl Into<String>) -> Self {
         self.instead = Some(instead.into());
         self
+    }
+    /// Many as one, for a caller that takes one.
+    pub(super) fn together(mut faults: Vec<Fault>) -> Self {
+        if faults.is_empty() {
+            return Self::new("it cannot be read");
+        }
+        let mut first = faults.remove(0);
+        first.also.append(&mut faults);
+        first
+    }
+    /// This one and those found with it, one by one.
+    pub fn each(mut self) -> Vec<Fault> {
+        let also = std::mem::take(&mut self.also);
+        let mut all = vec![self];
+        all.extend(also.into_iter().flat_map(Fault::each));
+        all
     }
 }

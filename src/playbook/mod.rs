@@ -1,11 +1,20 @@
 //! The playbook: one key, and all that is needed to rotate it. YAML goes in, typed values and all errors at once come out.
 
 mod block;
+mod check;
 mod duration;
 mod fault;
+mod form;
 mod load;
+mod mask;
 mod model;
+mod parse;
+mod read;
 mod reference;
+mod render;
+mod template;
+mod tree;
+pub(crate) mod words;
 
 pub use block::{Block, Seg, Source};
 pub use duration::Span;
@@ -14,4 +23,8 @@ pub use model::{
     Consumer, HealthSpec, Instances, Job, OnTimeout, Playbook, Pointer, Probe, ProbeLevel, RevokeSpec, RolloutSpec, Scheme, Store,
     VerifySpec, WriteSource,
 };
+pub use form::{PlaybookForm, StoreForm};
+pub use mask::masked;
 pub use reference::SecretRef;
+pub use render::{render, render_coloured};
+pub use template::{Answers, PROVIDERS, STORES, template};

@@ -1,9 +1,9 @@
-pub mod vault_kv2;
 //! Where services read the key.
 
 pub mod aws_secretsmanager;
 pub mod file;
 pub mod form;
+pub mod vault_kv2;
 
 use super::registry::Kind;
 use crate::ports::Store;

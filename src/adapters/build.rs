@@ -1,0 +1,182 @@
+//! A playbook's adapters, built from its blocks. Reads no secret and calls nobody.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Ctx, health, registry::Kind, registry::Registry};
+use crate::{
+    ids::Identity,
+    playbook::{Block, Consumer, Fault, Instances, Playbook, RolloutSpec, WriteSource, words},
+    ports::{Discovery, Health, Provider, Rollout, Store},
+};
+
+/// What a playbook talks to.
+pub struct World {
+    /// Who issues the key.
+    pub provider: Arc<dyn Provider>,
+    /// In the playbook's order.
+    pub stores: Vec<Arc<dyn Store>>,
+    /// In the playbook's order.
+    pub consumers: Vec<Wiring>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World({} stores, {} consumers)", self.stores.len(), self.consumers.len())
+    }
+}
+
+/// How one consumer is reached. A job has neither discovery nor health.
+pub struct Wiring {
+    /// Finds its copies.
+    pub discovery: Option<Arc<dyn Discovery>>,
+    /// Asks a copy.
+    pub health: Option<Arc<dyn Health>>,
+    /// Makes it pick the key up; none: it does so by itself.
+    pub rollout: Option<Arc<dyn Rollout>>,
+}
+
+/// Builds every adapter of a playbook.
+///
+/// # Errors
+/// Every unknown kind, everything wrong in an adapter's block, and waits that this provider cannot do; in the order of the text.
+pub fn build(playbook: &Playbook, registry: &Registry, ctx: &Ctx) -> Result<World, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let provider = part(&playbook.provider, &registry.providers, "provider", ctx, &mut faults);
+    let stores: Vec<_> = playbook.stores.iter().map(|store| part(&store.block, &registry.stores, "store", ctx, &mut faults)).collect();
+    let consumers: Vec<_> = playbook.consumers.iter().enumerate().map(|at| wire(playbook, at, registry, ctx, &mut faults)).collect();
+    if let Some(provider) = &provider {
+        capable(playbook, provider.as_ref(), &mut faults);
+    }
+    same_place(playbook, &stores, &mut faults);
+    let world = match (provider, stores.into_iter().collect(), consumers.into_iter().collect()) {
+        (Some(provider), Some(stores), Some(consumers)) => Some(World { provider, stores, consumers }),
+        _ => None,
+    };
+    match world {
+        Some(world) if faults.is_empty() => Ok(world),
+        _ => {
+            faults.sort_by_key(|fault| fault.at);
+            Err(faults)
+        }
+    }
+}
+
+fn part<P: ?Sized>(block: &Block, kinds: &[Kind<P>], what: &str, ctx: &Ctx, faults: &mut Vec<Fault>) -> Option<Arc<P>> {
+    let Some(kind) = kinds.iter().find(|kind| kind.name == block.kind) else {
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+        faults.push(block.fault(&[], format!("no such {what}")).instead(words::instead(&block.kind, &names)));
+        return None;
+    };
+    match (kind.build)(block, ctx) {
+        Ok(built) => Some(built),
+        Err(fault) => {
+            faults.extend(fault.each().into_iter().map(|mut fault| {
+                fault.at = fault.at.or_else(|| block.place(&[]));
+                fault
+            }));
+            None
+        }
+    }
+}
+
+fn wire(playbook: &Playbook, (place, consumer): (usize, &Consumer), registry: &Registry, ctx: &Ctx, faults: &mut Vec<Fault>) -> Option<Wiring> {
+    let rollout = match &consumer.rollout {
+        RolloutSpec::None => Some(None),
+        RolloutSpec::By(block) => part(block, &registry.rollouts, "rollout", ctx, faults).map(Some),
+    };
+    let (discovery, health) = match &consumer.instances {
+        Instances::Job(_) => (Some(None), Some(None)),
+        Instances::Running { found, health, .. } => {
+            let asked = health::http(health, ctx).map_err(|fault| {
+                faults.extend(fault.each().into_iter().map(|mut fault| {
+                    let place = place.to_string();
+                    fault.at = fault.at.or_else(|| playbook.place(&["consumers", place.as_str(), "health"]));
+                    fault
+                }));
+            });
+            (part(found, &registry.discoveries, "way to find instances", ctx, faults).map(Some), asked.ok().map(Some))
+        }
+    };
+    Some(Wiring { discovery: discovery?, health: health?, rollout: rollout? })
+}
+
+/// Waits that need a capability the provider lacks: silently ignored, they would be a false promise.
+fn capable(playbook: &Playbook, provider: &dyn Provider, faults: &mut Vec<Fault>) {
+    let revoke = &playbook.revoke;
+    let kind = &playbook.provider.kind;
+    let mut lacks = |field: &str, why: String, instead: &str| {
+        let mut fault = Fault::new(why).instead(instead);
+        fault.at = playbook.place(&["revoke", field]);
+        faults.push(fault);
+    };
+    if provider.switch().is_none() {
+        for (field, set) in [("disable_for", revoke.disable_for), ("watch", revoke.watch)] {
+            if set.is_some() {
+                lacks(field, format!("`{kind}` cannot disable a key, only delete it"), &format!("take `{field}` out; `grace` is the wait before the delete"));
+            }
+        }
+    }
+    if provider.usage().is_none() && revoke.idle_for.is_some() {
+        lacks("idle_for", format!("`{kind}` does not tell when a key was last used"), "take `idle_for` out, or make `grace` longer");
+    }
+}
+
+/// One playbook that writes one field twice.
+fn same_place(playbook: &Playbook, stores: &[Option<Arc<dyn Store>>], faults: &mut Vec<Fault>) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for (place, (store, spec)) in stores.iter().zip(&playbook.stores).enumerate() {
+        let Some(store) = store else { continue };
+        if let Some(first) = seen.insert(store.locator(), place) {
+            let instead = format!("name each place once: it is also store {first} (counted from 0)");
+            faults.push(spec.block.fault(&[], "the same store twice").instead(instead));
+        }
+    }
+}
+
+/// What nobody else may rotate meanwhile: each store's secret field, and the provider's principal where keys share one.
+pub fn identities(playbook: &Playbook, world: &World) -> Vec<Identity> {
+    let mut all: Vec<Identity> = world
+        .stores
+        .iter()
+        .zip(&playbook.stores)
+        .map(|(store, spec)| {
+            let field = spec.write.iter().find(|(_, source)| **source == WriteSource::Secret).map_or("", |(field, _)| field.as_str());
+            Identity::new(format!("{}#{field}", store.locator()))
+        })
+        .collect();
+    all.extend(world.provider.principal());
+    all
+}
+
+/// Two playbooks that would rotate the same key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Clash {
+    /// The store's field or the provider's principal that both name.
+    pub identity: Identity,
+    /// The first playbook's file.
+    pub first: String,
+    /// The second playbook's file.
+    pub second: String,
+}
+
+impl std::fmt::Display for Clash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} and {} would rotate the same key: {}", self.first, self.second, self.identity)
+    }
+}
+
+/// Which playbooks of one run share an identity; each pair and identity once.
+pub fn clashes(books: &[(&Playbook, &World)]) -> Vec<Clash> {
+    let mut owner: BTreeMap<Identity, &str> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (playbook, world) in books {
+        let mine: std::collections::BTreeSet<Identity> = identities(playbook, world).into_iter().collect();
+        for identity in mine {
+            match owner.get(&identity) {
+                Some(first) => found.push(Clash { identity, first: (*first).to_owned(), second: playbook.source.name.clone() }),
+                None => drop(owner.insert(identity, playbook.source.name.as_str())),
+            }
+        }
+    }
+    found
+}
