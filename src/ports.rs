@@ -409,6 +409,12 @@ pub struct World {
     pub consumers: Vec<Wiring>,
 }
 
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "World({} stores, {} consumers)", self.stores.len(), self.consumers.len())
+    }
+}
+
 // ---- ourselves
 
 /// Reads what a secret reference points to, anew at each call.

@@ -126,7 +126,7 @@ impl Rotation {
     /// [`Broken`] where that is no plan.
     pub fn begin(first: &Record) -> Result<Self, Broken> {
         check(first, 1)?;
-        let Detail::Planned(plan) = &first.detail else { return Err(Broken::NoPlan) };
+        let (Event::Planned, Detail::Planned(plan)) = (&first.event, &first.detail) else { return Err(Broken::NoPlan) };
         let stores = plan.stores.iter();
         Ok(Self {
             id: first.rotation.clone(),

@@ -6,34 +6,8 @@ use super::{Ctx, health, registry::Kind, registry::Registry};
 use crate::{
     ids::Identity,
     playbook::{Block, Consumer, Fault, Instances, Playbook, RolloutSpec, WriteSource, words},
-    ports::{Discovery, Health, Provider, Rollout, Store},
+    ports::{Provider, Store, Wiring, World},
 };
-
-/// What a playbook talks to.
-pub struct World {
-    /// Who issues the key.
-    pub provider: Arc<dyn Provider>,
-    /// In the playbook's order.
-    pub stores: Vec<Arc<dyn Store>>,
-    /// In the playbook's order.
-    pub consumers: Vec<Wiring>,
-}
-
-impl std::fmt::Debug for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "World({} stores, {} consumers)", self.stores.len(), self.consumers.len())
-    }
-}
-
-/// How one consumer is reached. A job has neither discovery nor health.
-pub struct Wiring {
-    /// Finds its copies.
-    pub discovery: Option<Arc<dyn Discovery>>,
-    /// Asks a copy.
-    pub health: Option<Arc<dyn Health>>,
-    /// Makes it pick the key up; none: it does so by itself.
-    pub rollout: Option<Arc<dyn Rollout>>,
-}
 
 /// Builds every adapter of a playbook.
 ///

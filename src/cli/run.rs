@@ -7,7 +7,7 @@ use crate::{
     adapters::build,
     ids::RotationId,
     ports::{Clock, Journal, Opening},
-    protocol::{Event, Rules},
+    protocol::Event,
     record::{Detail, Plan},
     rotation::Rotation,
     sight::Sight,
@@ -62,14 +62,13 @@ pub async fn open(
     plan: Plan,
     view: &mut dyn crate::sight::View,
 ) -> Result<(Rotation, crate::ports::Lease), Fail> {
-    let rules: Rules = plan.rules;
     let id = RotationId::at(app.clock.now(), fastrand::u128(..));
     let identities = build::identities(&loaded.book, &loaded.world);
     let opening = Opening {
         rotation: id.clone(),
         name: &loaded.book.name,
         identities: &identities,
-        event: Event::Planned(rules),
+        event: Event::Planned,
         detail: Detail::Planned(Box::new(plan)),
         at: app.clock.now(),
     };

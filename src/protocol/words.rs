@@ -192,6 +192,8 @@ words! {
 
     /// What happened: the answer to the last [`Action`], or a person's ask, or a new runner.
     pub enum Event {
+        /// A rotation began, with its plan; always the first record, never later.
+        Planned,
         /// The intent is durable.
         Intended(Effect),
         /// The other side confirmed it.

@@ -29,7 +29,7 @@ pub fn tombstone_for(key: &KeyId) -> Tombstone {
         detail,
     };
     // The first record's event is not applied: its detail is the plan.
-    let mut rotation = Rotation::begin(&record(1, Event::Resumed, Detail::Planned(Box::new(plan())))).expect("a plan");
+    let mut rotation = Rotation::begin(&record(1, Event::Planned, Detail::Planned(Box::new(plan())))).expect("a plan");
     for (place, (event, detail)) in events.into_iter().enumerate() {
         rotation.add(&record(place + 2, event, detail)).expect("a legal event");
     }

@@ -44,7 +44,7 @@ pub struct Outside {
     /// Calls by number, over the whole test; the fault for one of them.
     pub calls: usize,
     pub fault: Option<(usize, Fault)>,
-    pub crashed: bool,
+    pub death: Arc<tokio::sync::Notify>,
     /// Instances and how many passes each lags behind the store.
     pub instances: Vec<Service>,
     pub served_dead: Vec<String>,
@@ -93,12 +93,12 @@ impl Sim {
             Some(Fault::Refused) => Err(Failure::refused(Refusal::Denied, Some(403), "denied")),
             Some(Fault::LostAfter) => work(&mut outside).and(Err(Failure::unknown("lost"))),
             Some(Fault::CrashBefore) => {
-                outside.crashed = true;
+                outside.death.notify_one();
                 Err(Failure::unknown("crashed"))
             }
             Some(Fault::CrashAfter) => {
                 let _ = work(&mut outside);
-                outside.crashed = true;
+                outside.death.notify_one();
                 Err(Failure::unknown("crashed"))
             }
         }
