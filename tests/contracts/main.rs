@@ -1,0 +1,3 @@
+//! What every adapter of a port must do, tried on each one's stand-in.
+
+mod store;
