@@ -9,6 +9,7 @@ pub mod registry;
 pub mod rollout;
 pub mod secrets;
 pub mod store;
+pub mod vault;
 pub mod wire;
 
 /// What an adapter is given besides its block.

@@ -40,14 +40,28 @@ impl Wire {
     /// Where the system has none that can be read.
     pub fn new() -> Got<Self> {
         use rustls_platform_verifier::BuilderVerifierExt;
-        let broken = |error: &dyn std::fmt::Display| Failure::not_sent(format!("TLS cannot be set up: {error}"));
-        let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(|error| broken(&error))?
-            .with_no_client_auth();
-        let tls = Arc::new(tls);
-        let client = builder(&tls).build().map_err(|error| broken(&error.without_url()))?;
+        Self::with(protocols()?.with_platform_verifier().map_err(|error| no_tls(&error))?)
+    }
+
+    /// That trusts the certificates in `pem` (one or more authorities) and no others.
+    ///
+    /// # Errors
+    /// Where `pem` holds no certificate.
+    pub fn trusting(pem: &[u8]) -> Got<Self> {
+        use rustls::pki_types::{CertificateDer, pem::PemObject};
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            roots.add(certificate.map_err(|error| no_tls(&error))?).map_err(|error| no_tls(&error))?;
+        }
+        if roots.is_empty() {
+            return Err(no_tls(&"the file of trusted authorities holds no PEM certificate"));
+        }
+        Self::with(protocols()?.with_root_certificates(roots))
+    }
+
+    fn with(trust: rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>) -> Got<Self> {
+        let tls = Arc::new(trust.with_no_client_auth());
+        let client = builder(&tls).build().map_err(|error| no_tls(&error.without_url()))?;
         Ok(Self { tls, client })
     }
 
@@ -66,6 +80,16 @@ impl Wire {
             .build()
             .map_err(|error| Failure::not_sent(format!("{host}: {}", error.without_url())))
     }
+}
+
+fn protocols() -> Got<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>> {
+    rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| no_tls(&error))
+}
+
+fn no_tls(error: &dyn std::fmt::Display) -> Failure {
+    Failure::not_sent(format!("TLS cannot be set up: {error}"))
 }
 
 fn builder(tls: &Arc<rustls::ClientConfig>) -> reqwest::ClientBuilder {
