@@ -155,7 +155,7 @@ pub async fn other_fields_stay(bench: &dyn StoreBench) {
     if bench.plain() {
         return;
     }
-    let whole = r#"{"api_key":"sk-canary-old","note":"käse \" \\ \n","port":8443,"big":123456789012345678,"on":true,"none":null,"list":[1,{"a":"b"}],"empty":""}"#;
+    let whole = r#"{"api_key":"sk-canary-old","note":"käse \" \\ \n","port":8443,"big":9007199254740991,"real":0.1,"on":true,"none":null,"list":[1,{"a":"b"}],"empty":""}"#;
     let mut value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(whole).expect("JSON");
     bench.put(&value).await;
     let base = current(bench).await.expect("seeded").0;

@@ -5,3 +5,9 @@
 fn server(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: start the server and set it (see .ci/run)"))
 }
+
+#[path = "../contracts/store.rs"]
+mod store;
+mod vault;
+#[path = "../contracts/vault_bench.rs"]
+mod vault_bench;
