@@ -1,7 +1,9 @@
+pub mod vault_approle;
+
 use super::registry::Kind;
 use crate::ports::Provider;
 
 /// All of them.
 pub fn all() -> Vec<Kind<dyn Provider>> {
-    vec![]
+    vec![vault_approle::KIND]
 }

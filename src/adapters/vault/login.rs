@@ -233,8 +233,8 @@ impl Vault {
         let reply = self.call_as(request, None).await?;
         if !reply.status.is_success() {
             let code = reply.status.as_u16();
-            let missing = code == 404 || super::errors(&reply).iter().any(|error| error.contains("no handler for route"));
-            let hint = if missing { "check `mount`: no such login method is mounted there".into() } else { self.auth.advice() };
+            // Where no method is mounted, Vault answers 403 as well.
+            let hint = format!("{}; and check `mount`", self.auth.advice());
             let what = format!("{}: {} was refused ({code})", self.describe(), self.auth.about());
             return Err(Failure::refused(Refusal::Denied, Some(code), what).hint(hint));
         }
