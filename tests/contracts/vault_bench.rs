@@ -4,8 +4,8 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -13,16 +13,19 @@ use async_trait::async_trait;
 use keyroll::{
     adapters::{
         Ctx,
+        provider::vault_approle::{self, VaultAppRole},
         secrets::Resolver,
         store::vault_kv2::{Config, VaultKv2},
         wire::Wire,
     },
-    ports::Store,
+    ids::KeyId,
+    ports::{Provider, Store, Wanted},
+    secret::Secret,
 };
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::store::StoreBench;
+use crate::{provider::ProviderBench, store::StoreBench};
 
 /// A Vault, and a token that may do everything there.
 pub struct World {
@@ -30,6 +33,8 @@ pub struct World {
     pub token: String,
     folder: tempfile::TempDir,
     http: reqwest::Client,
+    /// What must live as long as this does: the stand-in.
+    guard: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 pub fn ctx() -> Ctx {
@@ -46,7 +51,15 @@ pub fn name(what: &str) -> String {
 impl World {
     pub fn new(address: &str, token: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Self { address: address.into(), token: token.into(), folder, http: reqwest::Client::new() }
+        Self { address: address.into(), token: token.into(), folder, http: reqwest::Client::new(), guard: None }
+    }
+
+    /// The stand-in, which ends with this.
+    pub async fn standin() -> Self {
+        let vault = keyroll::sandbox::vault::SandboxVault::start().await.expect("a port");
+        let mut world = Self::new(&vault.address(), vault.token());
+        world.guard = Some(Box::new(vault));
+        world
     }
 
     /// A `file:` reference that holds this text.
@@ -135,4 +148,116 @@ impl StoreBench for VaultBench {
         let body = self.world.must("GET", &format!("secret/metadata/{}", self.path), Value::Null).await;
         body["data"]["custom_metadata"][key].as_str().map(str::to_owned)
     }
+}
+
+/// Stands before a Vault, counts creates, and can lose a reply.
+pub struct Lossy {
+    address: String,
+    creates: AtomicUsize,
+    /// The end of the path whose next reply is lost.
+    lose: Mutex<Option<&'static str>>,
+}
+
+impl Lossy {
+    async fn before(vault: &str) -> Arc<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let lossy = Arc::new(Self { address, creates: AtomicUsize::new(0), lose: Mutex::new(None) });
+        let (shared, vault, http) = (lossy.clone(), vault.to_owned(), reqwest::Client::new());
+        let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+            let (shared, vault, http) = (shared.clone(), vault.clone(), http.clone());
+            async move { shared.pass(&vault, &http, request).await }
+        });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        lossy
+    }
+
+    async fn pass(&self, vault: &str, http: &reqwest::Client, request: axum::extract::Request) -> axum::response::Response {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+        let path = parts.uri.path().to_owned();
+        let changes = parts.method == Method::POST;
+        if changes && path.ends_with("/secret-id") {
+            self.creates.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut onward = http.request(parts.method, format!("{vault}{}", parts.uri)).body(body);
+        for name in ["x-vault-token", "content-type"] {
+            if let Some(value) = parts.headers.get(name) {
+                onward = onward.header(name, value);
+            }
+        }
+        let reply = onward.send().await.expect("Vault answers");
+        let status = reply.status();
+        let bytes = reply.bytes().await.expect("a body");
+        let lost = changes && self.lose.lock().expect("no panic").take_if(|end| path.ends_with(*end)).is_some();
+        if lost {
+            return axum::response::IntoResponse::into_response(axum::http::StatusCode::BAD_GATEWAY);
+        }
+        axum::response::IntoResponse::into_response((status, bytes))
+    }
+
+    fn lose(&self, end: &'static str) -> bool {
+        *self.lose.lock().expect("no panic") = Some(end);
+        true
+    }
+}
+
+/// A role with two secret ids.
+pub struct AppRoleBench {
+    pub world: World,
+    pub role: String,
+    lossy: Arc<Lossy>,
+    provider: Arc<VaultAppRole>,
+    seeded: Vec<KeyId>,
+}
+
+impl World {
+    pub async fn approle_bench(self, settings: Value) -> AppRoleBench {
+        let role = name("role");
+        let path = format!("auth/approle/role/{role}");
+        self.must("POST", &path, settings).await;
+        let mut seeded = Vec::new();
+        for metadata in ["{\"team\":\"payments\"}", "{}"] {
+            let made = self.must("POST", &format!("{path}/secret-id"), json!({ "metadata": metadata, "cidr_list": ["127.0.0.0/8"] })).await;
+            seeded.push(KeyId::new(made["data"]["secret_id_accessor"].as_str().expect("an accessor")));
+        }
+        let lossy = Lossy::before(&self.address).await;
+        let config = json!({ "address": lossy.address, "auth": { "token": self.keep(&self.token) }, "role": role });
+        let config: vault_approle::Config = serde_json::from_value(config).expect("a config");
+        let provider = VaultAppRole::new(config, &ctx()).unwrap_or_else(|fault| panic!("{}", fault.what));
+        AppRoleBench { world: self, role, lossy, provider: Arc::new(provider), seeded }
+    }
+}
+
+#[async_trait]
+impl ProviderBench for AppRoleBench {
+    fn provider(&self) -> Arc<dyn Provider> {
+        self.provider.clone()
+    }
+    fn seeded(&self) -> Vec<KeyId> {
+        self.seeded.clone()
+    }
+    async fn creates(&self) -> Option<usize> {
+        Some(self.lossy.creates.load(Ordering::Relaxed))
+    }
+    async fn lose_next_create(&self) -> bool {
+        self.lossy.lose("/secret-id")
+    }
+    async fn lose_next_delete(&self) -> bool {
+        self.lossy.lose("/secret-id-accessor/destroy")
+    }
+    fn own_secrets(&self) -> Vec<Secret> {
+        vec![Secret::new(self.world.token.as_str())]
+    }
+}
+
+/// A secret id keeps what its forerunner had, and is never wider.
+pub async fn a_copy_keeps_its_limits(bench: &AppRoleBench) {
+    let like = &bench.seeded[0];
+    let wanted = Wanted { name: "copy", token: "copy", like: Some(like) };
+    let made = bench.provider.create(&wanted).await.expect("made");
+    let path = format!("auth/approle/role/{}/secret-id-accessor/lookup", bench.role);
+    let shown = bench.world.must("POST", &path, json!({ "secret_id_accessor": made.id.as_str() })).await;
+    assert_eq!(shown["data"]["cidr_list"], json!(["127.0.0.0/8"]));
+    assert_eq!(shown["data"]["metadata"], json!({ "team": "payments", "keyroll": "copy" }));
 }

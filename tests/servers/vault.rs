@@ -16,7 +16,7 @@ fn world() -> World {
 }
 
 mod store {
-    async fn fresh() -> impl crate::store::StoreBench {
+    async fn fresh() -> crate::vault_bench::VaultBench {
         super::world().bench()
     }
 
