@@ -212,6 +212,12 @@ pub struct AppRoleBench {
 }
 
 impl World {
+    fn approle(&self, address: &str, role: &str, token: &str) -> VaultAppRole {
+        let config = json!({ "address": address, "auth": { "token": self.keep(token) }, "role": role });
+        let config: vault_approle::Config = serde_json::from_value(config).expect("a config");
+        VaultAppRole::new(config, &ctx()).unwrap_or_else(|fault| panic!("{}", fault.what))
+    }
+
     pub async fn approle_bench(self, settings: Value) -> AppRoleBench {
         let role = name("role");
         let path = format!("auth/approle/role/{role}");
@@ -222,9 +228,7 @@ impl World {
             seeded.push(KeyId::new(made["data"]["secret_id_accessor"].as_str().expect("an accessor")));
         }
         let lossy = Lossy::before(&self.address).await;
-        let config = json!({ "address": lossy.address, "auth": { "token": self.keep(&self.token) }, "role": role });
-        let config: vault_approle::Config = serde_json::from_value(config).expect("a config");
-        let provider = VaultAppRole::new(config, &ctx()).unwrap_or_else(|fault| panic!("{}", fault.what));
+        let provider = self.approle(&lossy.address, &role, &self.token);
         AppRoleBench { world: self, role, lossy, provider: Arc::new(provider), seeded }
     }
 }
@@ -248,6 +252,14 @@ impl ProviderBench for AppRoleBench {
     }
     fn own_secrets(&self) -> Vec<Secret> {
         vec![Secret::new(self.world.token.as_str())]
+    }
+}
+
+impl AppRoleBench {
+    /// The same provider, with a token that has this policy and the right to see itself.
+    pub async fn with_policy(&self, policy: &str) -> VaultAppRole {
+        let token = self.world.limited(policy, 60).await;
+        self.world.approle(&self.world.address, &self.role, &token)
     }
 }
 
