@@ -3,7 +3,7 @@
 use crate::vault_bench::World;
 
 /// The address and the root token: `KEYROLL_TEST_VAULT` is the line that the server prints, or an address beside
-/// `KEYROLL_TEST_VAULT_TOKEN`.
+/// `KEYROLL_TEST_VAULT_TOKEN`. `KEYROLL_TEST_VAULT_CA` names the authority's file where it serves HTTPS.
 fn world() -> World {
     told("KEYROLL_TEST_VAULT")
 }
@@ -15,12 +15,16 @@ fn spare() -> World {
 
 fn told(variable: &str) -> World {
     let told = crate::server(variable);
-    match serde_json::from_str::<serde_json::Value>(&told) {
+    let world = match serde_json::from_str::<serde_json::Value>(&told) {
         Ok(line) => {
             let text = |name: &str| line[name].as_str().unwrap_or_else(|| panic!("{variable} has no {name}")).to_owned();
             World::new(&text("address"), &text("root_token"))
         }
         Err(_) => World::new(&told, &crate::server(&format!("{variable}_TOKEN"))),
+    };
+    match std::env::var(format!("{variable}_CA")) {
+        Ok(ca) => world.trusting(&ca),
+        Err(_) => world,
     }
 }
 
@@ -331,5 +335,86 @@ mod bad_luck {
     async fn the_clock_is_vaults_own() {
         let told = world().store("a").clock().await.expect("told").expect("a Date header");
         assert!((chrono::Utc::now() - told).num_seconds().abs() < 60);
+    }
+}
+
+mod logins {
+    use keyroll::{ports::Store, protocol::Refusal};
+    use serde_json::{Value, json};
+
+    use super::world;
+    use crate::vault_bench::{World, name};
+
+    /// Of the service account `keyroll` in `ops`, for the audience `vault`, until 2100. Signed with a key that was thrown away.
+    const TOKEN: &str = concat!(
+        "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9.",
+        "eyJpc3MiOiJrZXlyb2xsLXRlc3RzIiwic3ViIjoic3lzdGVtOnNlcnZpY2VhY2NvdW50Om9wczprZXlyb2xsIiwiYXVkIjpbInZhdWx0Il0sImlhdCI6MTcwMDAwMDAwMCwibmJmIjoxNzAwMDAwMDAwLCJleHAiOjQxMDI0NDQ4MDAsImt1YmVybmV0ZXMuaW8iOnsibmFtZXNwYWNlIjoib3BzIiwic2VydmljZWFjY291bnQiOnsibmFtZSI6ImtleXJvbGwiLCJ1aWQiOiJ1aWQtMSJ9fX0.",
+        "NNIkFAq5ISZmYjk11sKz-Kc4yMVVN3v3qG_foIKyk_rWKYuJIpyhUOXjYq5KkaaZ-JCB8b-KxbQmLKxBF5TlDQ"
+    );
+    const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEnUORcKI+EJ9XXGnHlA3PX1Cf/2Ii\npDjPfY4EvedXVdi1TBb7Tg3GCwNNyAPTPLHeN8/+fgubkaNgCUj7yD5vnw==\n-----END PUBLIC KEY-----";
+
+    async fn open_policy(world: &World) -> String {
+        let policy = name("open");
+        let text = r#"path "secret/*" { capabilities = ["create", "read", "update", "patch"] }"#;
+        world.must("POST", &format!("sys/policies/acl/{policy}"), json!({ "policy": text })).await;
+        policy
+    }
+
+    /// It works with the right role, and the wrong one is told by name.
+    async fn works(world: &World, auth: impl Fn(&str) -> Value) {
+        let store = world.store_with(auth("keyroll"), "secret", &name("login"));
+        assert_eq!(store.check().await, Ok(()));
+        assert!(store.read().await.expect("readable").is_none());
+        let failure = world.store_with(auth("stranger"), "secret", "a").read().await.err().expect("denied");
+        assert_eq!(failure.refusal(), Some(Refusal::Denied));
+        assert!(failure.hint.as_deref().is_some_and(|hint| hint.contains("role `stranger`")), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn by_jwt() {
+        let world = world();
+        let (mount, policy) = (name("jwt"), open_policy(&world).await);
+        world.must("POST", &format!("sys/auth/{mount}"), json!({ "type": "jwt" })).await;
+        world.must("POST", &format!("auth/{mount}/config"), json!({ "jwt_validation_pubkeys": [PUBLIC] })).await;
+        let role = json!({ "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": [policy] });
+        world.must("POST", &format!("auth/{mount}/role/keyroll"), role).await;
+        let jwt = world.keep(&format!("{TOKEN}\n"));
+        works(&world, |role| json!({ "jwt": { "role": role, "jwt": jwt, "mount": mount } })).await;
+    }
+
+    /// Kubernetes' part is the review of the token; this answers as it does.
+    #[tokio::test]
+    async fn by_service_account() {
+        let world = world();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let kubernetes = format!("http://{}", listener.local_addr().expect("an address"));
+        let user = json!({ "username": "system:serviceaccount:ops:keyroll", "uid": "uid-1" });
+        let review = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+            "status": { "authenticated": true, "user": user, "audiences": ["vault"] },
+        });
+        let app = axum::Router::new().fallback(move || std::future::ready((axum::http::StatusCode::CREATED, axum::Json(review.clone()))));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let (mount, policy) = (name("kubernetes"), open_policy(&world).await);
+        world.must("POST", &format!("sys/auth/{mount}"), json!({ "type": "kubernetes" })).await;
+        let config = json!({ "kubernetes_host": kubernetes, "token_reviewer_jwt": TOKEN, "disable_local_ca_jwt": true });
+        world.must("POST", &format!("auth/{mount}/config"), config).await;
+        let role = json!({
+            "bound_service_account_names": ["keyroll"], "bound_service_account_namespaces": ["ops"], "audience": "vault",
+            "token_policies": [policy],
+        });
+        world.must("POST", &format!("auth/{mount}/role/keyroll"), role).await;
+        let jwt = world.keep(TOKEN);
+        works(&world, |role| json!({ "kubernetes": { "role": role, "jwt": jwt, "mount": mount } })).await;
+    }
+
+    /// Vault answers 403 here, as it does for a wrong login.
+    #[tokio::test]
+    async fn at_a_missing_mount() {
+        let world = world();
+        let auth = json!({ "approle": { "role_id": "x", "secret_id": world.keep("y"), "mount": "nowhere" } });
+        let failure = world.store_with(auth, "secret", "a").read().await.err().expect("denied");
+        assert!(failure.what.contains("the login at auth/nowhere was refused"), "{failure:?}");
+        assert!(failure.hint.as_deref().is_some_and(|hint| hint.ends_with("check `mount`")), "{failure:?}");
     }
 }

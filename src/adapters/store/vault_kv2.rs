@@ -365,7 +365,7 @@ impl Store for VaultKv2 {
             let base = change.base.map_or_else(|| "nothing".to_owned(), |base| format!("version {base}"));
             Failure::refused(Refusal::Conflict, None, format!("{}: {base} was expected, and Vault holds {now}", self.locator()))
         };
-        let found = self.find(None).await?;
+        let found = self.find(None).await.map_err(vault::before_effect)?;
         // A deleted current version still counts for `cas`, though nothing can be read.
         let cas = found.as_ref().map_or(0, |found| found.metadata.version);
         let base = change.base.map(number).transpose()?;

@@ -230,7 +230,12 @@ impl Vault {
     }
 
     async fn enter_with<E: Endpoint>(&self, request: &E) -> Got<Held> {
-        let reply = self.call_as(request, None).await?;
+        // Vault answers 500 where the login method cannot reach its own other side (Kubernetes' review of a token).
+        let failed = |failure: Failure| match failure.hint {
+            Some(_) => super::before_effect(failure),
+            None => super::before_effect(failure).hint(format!("we could not log in: {}", self.auth.advice())),
+        };
+        let reply = self.call_as(request, None).await.map_err(failed)?;
         if !reply.status.is_success() {
             let code = reply.status.as_u16();
             // Where no method is mounted, Vault answers 403 as well.
