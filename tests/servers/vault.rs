@@ -317,6 +317,29 @@ mod bad_luck {
         }
     }
 
+    /// The one login that the secret id allows is spent on the first call; renewals carry all others, past the token's first end.
+    #[tokio::test]
+    async fn a_token_that_is_renewed() {
+        let world = world();
+        let (mount, policy) = (name("approle"), name("open"));
+        let rule = r#"path "secret/*" { capabilities = ["read"] }"#;
+        world.must("POST", &format!("sys/policies/acl/{policy}"), json!({ "policy": rule })).await;
+        world.must("POST", &format!("sys/auth/{mount}"), json!({ "type": "approle" })).await;
+        let role = format!("auth/{mount}/role/r");
+        world.must("POST", &role, json!({ "token_policies": policy, "token_ttl": "2s", "secret_id_num_uses": 1 })).await;
+        let id = world.must("GET", &format!("{role}/role-id"), Value::Null).await["data"]["role_id"].clone();
+        let made = world.must("POST", &format!("{role}/secret-id"), json!({})).await;
+        let secret_id = world.keep(made["data"]["secret_id"].as_str().expect("a secret id"));
+        let auth = json!({ "approle": { "role_id": id, "secret_id": secret_id, "mount": mount } });
+        let store = world.store_with(auth, "secret", "a");
+        let begun = std::time::Instant::now();
+        let mut beat = tokio::time::interval(std::time::Duration::from_millis(100));
+        while begun.elapsed().as_secs_f32() < 4.5 {
+            beat.tick().await;
+            assert!(store.read().await.expect("still logged in").is_none());
+        }
+    }
+
     /// The spare Vault is sealed here for good.
     #[tokio::test]
     async fn a_sealed_vault() {
