@@ -4,6 +4,7 @@
 mod common;
 
 mod provider;
+mod secrets;
 mod store;
 mod store_vault;
 mod vault_bench;

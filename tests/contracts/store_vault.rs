@@ -96,3 +96,32 @@ fn a_login_needs_no_other_store_and_no_literal() {
         assert!(!error.contains(literal), "{error}");
     }
 }
+
+/// Builds it as a playbook does.
+fn build(yaml: &str) -> Result<String, keyroll::playbook::Fault> {
+    use keyroll::{
+        adapters::{registry::Registry, store},
+        playbook::{Block, Seg, Source},
+    };
+    let source = std::sync::Arc::new(Source { name: "playbook.yaml".into(), text: yaml.into() });
+    let block = Block { kind: "vault_kv2".into(), path: vec![Seg::Key("vault_kv2".into())], source };
+    let known = Registry::builtin().stores.into_iter().find(|kind| kind.name == store::vault_kv2::KIND.name).expect("registered");
+    (known.build)(&block, &ctx()).map(|store| store.locator())
+}
+
+#[test]
+fn a_playbook_says_where_it_is() {
+    let good = "vault_kv2:\n  address: https://vault:8200/\n  auth: { kubernetes: { role: keyroll } }\n  path: /ai/openai/\n";
+    assert_eq!(build(good).expect("built"), "vault_kv2 https://vault:8200 secret/ai/openai");
+    for (from, to, line, what) in [
+        ("https://vault:8200/", "vault:8200", None, "the Vault address is no address"),
+        ("/ai/openai/", "ai/../root", None, "`path` is no path in Vault"),
+        ("{ kubernetes: { role: keyroll } }", "{ token: hvs.canary }", Some(3), "a secret must not stand in a playbook"),
+        ("{ kubernetes: { role: keyroll } }", "{ token: \"vault:a/b#c\" }", Some(3), "use env: or file:"),
+        ("path:", "paht: x\n  path:", Some(4), "paht"),
+    ] {
+        let fault = build(&good.replace(from, to)).expect_err(what);
+        assert!(fault.what.contains(what) && !fault.what.contains("canary"), "{fault:?}");
+        assert_eq!(fault.at.map(|(line, _)| line), line, "{fault:?}");
+    }
+}

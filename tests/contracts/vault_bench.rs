@@ -33,6 +33,7 @@ pub struct World {
     pub token: String,
     folder: tempfile::TempDir,
     http: reqwest::Client,
+    ca: Option<String>,
     /// What must live as long as this does: the stand-in.
     guard: Option<Box<dyn std::any::Any + Send + Sync>>,
 }
@@ -51,7 +52,15 @@ pub fn name(what: &str) -> String {
 impl World {
     pub fn new(address: &str, token: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Self { address: address.into(), token: token.into(), folder, http: reqwest::Client::new(), guard: None }
+        Self { address: address.into(), token: token.into(), folder, http: reqwest::Client::new(), ca: None, guard: None }
+    }
+
+    /// Behind TLS, with a certificate of this authority (a PEM file).
+    pub fn trusting(mut self, ca: &str) -> Self {
+        let pem = std::fs::read(ca).expect("the authority's file");
+        self.http = Wire::trusting(&pem).expect("an authority").client().clone();
+        self.ca = Some(ca.into());
+        self
     }
 
     /// The stand-in, which ends with this.
@@ -100,7 +109,7 @@ impl World {
     }
 
     pub fn store_with(&self, auth: Value, mount: &str, path: &str) -> VaultKv2 {
-        let config = json!({ "address": self.address, "auth": auth, "mount": mount, "path": path });
+        let config = json!({ "address": self.address, "auth": auth, "ca": self.ca, "mount": mount, "path": path });
         let config: Config = serde_json::from_value(config).expect("a config");
         VaultKv2::new(config, &ctx()).unwrap_or_else(|fault| panic!("{}", fault.what))
     }
@@ -159,11 +168,11 @@ pub struct Lossy {
 }
 
 impl Lossy {
-    async fn before(vault: &str) -> Arc<Self> {
+    async fn before(vault: &str, http: reqwest::Client) -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let lossy = Arc::new(Self { address, creates: AtomicUsize::new(0), lose: Mutex::new(None) });
-        let (shared, vault, http) = (lossy.clone(), vault.to_owned(), reqwest::Client::new());
+        let (shared, vault, http) = (lossy.clone(), vault.to_owned(), http);
         let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
             let (shared, vault, http) = (shared.clone(), vault.clone(), http.clone());
             async move { shared.pass(&vault, &http, request).await }
@@ -212,6 +221,12 @@ pub struct AppRoleBench {
 }
 
 impl World {
+    fn approle(&self, address: &str, role: &str, token: &str) -> VaultAppRole {
+        let config = json!({ "address": address, "auth": { "token": self.keep(token) }, "ca": self.ca, "role": role });
+        let config: vault_approle::Config = serde_json::from_value(config).expect("a config");
+        VaultAppRole::new(config, &ctx()).unwrap_or_else(|fault| panic!("{}", fault.what))
+    }
+
     pub async fn approle_bench(self, settings: Value) -> AppRoleBench {
         let role = name("role");
         let path = format!("auth/approle/role/{role}");
@@ -221,10 +236,8 @@ impl World {
             let made = self.must("POST", &format!("{path}/secret-id"), json!({ "metadata": metadata, "cidr_list": ["127.0.0.0/8"] })).await;
             seeded.push(KeyId::new(made["data"]["secret_id_accessor"].as_str().expect("an accessor")));
         }
-        let lossy = Lossy::before(&self.address).await;
-        let config = json!({ "address": lossy.address, "auth": { "token": self.keep(&self.token) }, "role": role });
-        let config: vault_approle::Config = serde_json::from_value(config).expect("a config");
-        let provider = VaultAppRole::new(config, &ctx()).unwrap_or_else(|fault| panic!("{}", fault.what));
+        let lossy = Lossy::before(&self.address, self.http.clone()).await;
+        let provider = self.approle(&lossy.address, &role, &self.token);
         AppRoleBench { world: self, role, lossy, provider: Arc::new(provider), seeded }
     }
 }
@@ -248,6 +261,14 @@ impl ProviderBench for AppRoleBench {
     }
     fn own_secrets(&self) -> Vec<Secret> {
         vec![Secret::new(self.world.token.as_str())]
+    }
+}
+
+impl AppRoleBench {
+    /// The same provider, with a token that has this policy and the right to see itself.
+    pub async fn with_policy(&self, policy: &str) -> VaultAppRole {
+        let token = self.world.limited(policy, 60).await;
+        self.world.approle(&self.world.address, &self.role, &token)
     }
 }
 

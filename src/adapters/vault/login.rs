@@ -148,6 +148,7 @@ pub(super) struct Token {
 /// A token that a login gave.
 pub(super) struct Held {
     secret: Secret,
+    lease: Duration,
     /// When to renew it or log in again; none: it does not end.
     until: Option<Instant>,
     renewable: bool,
@@ -170,7 +171,7 @@ impl From<Grant> for Held {
         let lease = Duration::from_secs(grant.lease_duration.min(10 * 365 * 86_400));
         let margin = (lease / 10).clamp(Duration::from_secs(1), Duration::from_secs(60));
         let until = (!lease.is_zero()).then(|| Instant::now() + lease.saturating_sub(margin));
-        Self { secret: Secret::new(grant.client_token), until, renewable: grant.renewable }
+        Self { secret: Secret::new(grant.client_token), lease, until, renewable: grant.renewable }
     }
 }
 
@@ -205,18 +206,18 @@ impl Vault {
         }
     }
 
-    /// None: log in instead. At the end of its longest life a renewal adds nothing, so a shorter lease than a minute counts as none.
+    /// None: log in instead. Near the end of its longest life a renewal adds less and less, so half a lease counts as none.
     async fn renew(&self, kept: &Held) -> Option<Held> {
         let request = Raw { method: RequestMethod::POST, path: "auth/token/renew-self".into(), body: Vec::new() };
         let reply = self.call_as(&request, Some(&kept.secret)).await.ok()?.ok().ok()?;
-        let grant = reply.json::<Given>().ok()?.auth;
-        (grant.lease_duration > 60).then(|| grant.into())
+        let renewed = Held::from(reply.json::<Given>().ok()?.auth);
+        (renewed.lease * 2 > kept.lease).then_some(renewed)
     }
 
     async fn login(&self) -> Got<Held> {
         let read = async |reference: &LoginRef| self.ctx.secrets.read(&reference.0).await;
         match &self.auth {
-            Auth::Token(reference) => Ok(Held { secret: read(reference).await?, until: None, renewable: false }),
+            Auth::Token(reference) => Ok(Held { secret: read(reference).await?, lease: Duration::ZERO, until: None, renewable: false }),
             Auth::Approle(role) => {
                 let secret_id = read(&role.secret_id).await?.reveal().to_owned();
                 let (mount, role_id) = (role.mount.clone(), role.role_id.clone());
@@ -230,7 +231,12 @@ impl Vault {
     }
 
     async fn enter_with<E: Endpoint>(&self, request: &E) -> Got<Held> {
-        let reply = self.call_as(request, None).await?;
+        // Vault answers 500 where the login method cannot reach its own other side (Kubernetes' review of a token).
+        let failed = |failure: Failure| match failure.hint {
+            Some(_) => super::before_effect(failure),
+            None => super::before_effect(failure).hint(format!("we could not log in: {}", self.auth.advice())),
+        };
+        let reply = self.call_as(request, None).await.map_err(failed)?;
         if !reply.status.is_success() {
             let code = reply.status.as_u16();
             // Where no method is mounted, Vault answers 403 as well.

@@ -1,10 +1,11 @@
 //! Vault KV v2: a version is Vault's own number, a write is conditional on it (`options.cas`).
 
+mod check;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 use vaultrs::api::{
-    kv2::requests::{ReadConfigurationRequest, ReadSecretMetadataRequest, ReadSecretRequest, SetSecretMetadataRequest},
+    kv2::requests::{ReadSecretMetadataRequest, ReadSecretRequest, SetSecretMetadataRequest},
     sys::requests::ReadHealthRequest,
 };
 
@@ -22,7 +23,7 @@ use crate::{
     adapters::{
         Ctx,
         registry::Kind,
-        vault::{self, Access, Auth, Data, Raw, Vault, policy},
+        vault::{self, Access, Auth, Data, Raw, Vault},
         wire::Reply,
     },
     ids::{RotationId, Version},
@@ -65,13 +66,6 @@ pub const KIND: Kind<dyn Store> = Kind {
     },
 };
 
-/// Old, new, and one of somebody else's between them.
-const VERSIONS_NEEDED: u64 = 3;
-/// Vault's own default (`defaultMaxVersions`).
-const VERSIONS_KEPT: u64 = 10;
-/// A rotation with its grace, soak and idle gate, and a person who looks at it after a weekend.
-const OLD_VALUE_NEEDED: Duration = Duration::from_secs(7 * 86_400);
-
 const JOURNAL: &str = "keyroll_journal";
 const ROTATION: &str = "keyroll_rotation";
 
@@ -104,21 +98,6 @@ struct Metadata {
     #[serde(default)]
     delete_version_after: String,
     custom_metadata: Option<HashMap<String, String>>,
-}
-
-#[derive(Deserialize, Default)]
-struct Retention {
-    #[serde(default)]
-    max_versions: u64,
-    #[serde(default)]
-    delete_version_after: String,
-}
-
-#[derive(Deserialize)]
-struct Mounted {
-    #[serde(rename = "type")]
-    kind: String,
-    options: Option<HashMap<String, String>>,
 }
 
 #[derive(Serialize)]
@@ -201,112 +180,6 @@ impl VaultKv2 {
         };
         self.vault.call(&whole).await?.ok().map(drop)
     }
-
-    async fn check_mount(&self) -> Got<Vec<Problem>> {
-        let asked = self.vault.call(&Raw::get(format!("sys/internal/ui/mounts/{}/{}", self.mount, self.path))).await;
-        let reply = match asked {
-            // Vault answers the same for no right and for no mount.
-            Err(failure) if failure.refusal() == Some(Refusal::Denied) => {
-                let lines = [policy(&self.data_path(), NEEDED_DATA), policy(&self.metadata_path(), NEEDED_METADATA)].join("\n");
-                let hint = format!("mount it (`vault secrets enable -path={} kv-v2`), or add to our policy:\n{lines}", self.mount);
-                return Ok(vec![Problem::new(format!("{}: no such mount, or no right to anything in it", self.locator()), hint)]);
-            }
-            reply => reply?.ok()?,
-        };
-        let mounted = reply.json::<Data<Mounted>>()?.data;
-        let version = mounted.options.as_ref().and_then(|options| options.get("version")).map_or("1", String::as_str);
-        Ok(match (mounted.kind.as_str(), version) {
-            ("kv", "2") => vec![],
-            ("kv" | "generic", _) => vec![Problem::new(
-                format!("{}: the mount is KV version 1, which keeps no old versions", self.locator()),
-                format!("vault kv enable-versioning {}", self.mount),
-            )],
-            (kind, _) => {
-                vec![Problem::new(format!("{}: the mount is of type `{kind}`, not KV version 2", self.locator()), "correct `mount`")]
-            }
-        })
-    }
-
-    async fn check_rights(&self, exists: bool) -> Got<Vec<Problem>> {
-        let (data, metadata) = (self.data_path(), self.metadata_path());
-        let asked = Raw::with(RequestMethod::POST, "sys/capabilities-self", &json!({ "paths": [data, metadata] }));
-        let mut has = self.vault.call(&asked).await?.ok()?.json::<Data<HashMap<String, serde_json::Value>>>()?.data;
-        let mut rights =
-            |path: &str| -> Vec<String> { has.remove(path).and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default() };
-        let can = |rights: &[String], right: &str| rights.iter().any(|has| has == right || has == "root");
-        let on_data = rights(&data);
-        let on_metadata = rights(&metadata);
-        let mut problems = Vec::new();
-        if !can(&on_data, "read") || !can(&on_data, if exists { "update" } else { "create" }) {
-            let what = format!("{}: our policy does not let us read and write the secret", self.locator());
-            problems.push(Problem::new(what, format!("add to it: {}", policy(&data, NEEDED_DATA))));
-        }
-        if !can(&on_metadata, "read") || !(can(&on_metadata, "patch") || can(&on_metadata, "update")) {
-            let what = format!("{}: our policy does not let us leave our mark beside the secret", self.locator());
-            problems.push(Problem::new(what, format!("add to it: {}", policy(&metadata, NEEDED_METADATA))));
-        }
-        Ok(problems)
-    }
-
-    async fn check_retention(&self) -> Got<Vec<Problem>> {
-        let own = match self.metadata().await {
-            Ok(own) => own.map(|own| Retention { max_versions: own.max_versions, delete_version_after: own.delete_version_after }),
-            // Told by `check_rights` already.
-            Err(failure) if failure.refusal() == Some(Refusal::Denied) => None,
-            Err(failure) => return Err(failure),
-        };
-        let own = own.unwrap_or_default();
-        // Few tokens may read the mount's configuration; then Vault's defaults are assumed.
-        let mount = match self.vault.call(&ReadConfigurationRequest { mount: self.mount.clone() }).await {
-            Ok(reply) if reply.status.is_success() => reply.json::<Data<Retention>>()?.data,
-            Ok(_) => Retention::default(),
-            Err(failure) if failure.refusal() == Some(Refusal::Denied) => Retention::default(),
-            Err(failure) => return Err(failure),
-        };
-        let mut problems = Vec::new();
-        // Vault keeps the larger of the two (`AddVersion` in vault-plugin-secrets-kv).
-        let kept = Some(own.max_versions.max(mount.max_versions)).filter(|kept| *kept > 0).unwrap_or(VERSIONS_KEPT);
-        if kept < VERSIONS_NEEDED {
-            problems.push(Problem::new(
-                format!("{}: max_versions is {kept}: the old value would be lost as soon as the new one is written", self.locator()),
-                format!("vault kv metadata put -mount={} -max-versions={VERSIONS_KEPT} {}", self.mount, self.path),
-            ));
-        }
-        // The shorter of the two counts; a negative one at the mount switches both off.
-        let lives = [&own, &mount].into_iter().filter_map(|one| seconds(&one.delete_version_after)).filter(|life| *life != 0);
-        let life = if mount.delete_version_after.starts_with('-') { None } else { lives.min() };
-        if let Some(life) = life.filter(|life| u128::from(*life) < u128::from(OLD_VALUE_NEEDED.as_secs())) {
-            problems.push(Problem::new(
-                format!("{}: delete_version_after is {life} s: the value goes away while it is in use", self.locator()),
-                format!("vault kv metadata put -mount={} -delete-version-after=0s {}", self.mount, self.path),
-            ));
-        }
-        Ok(problems)
-    }
-}
-
-const NEEDED_DATA: &str = r#""create", "read", "update""#;
-const NEEDED_METADATA: &str = r#""read", "patch""#;
-
-/// Go's form of a duration, in whole seconds: `768h0m0s`, `1.5s`. Fractions are dropped.
-fn seconds(text: &str) -> Option<u64> {
-    let mut total = 0_u64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let whole: u64 = rest[..end].split('.').next()?.parse().ok()?;
-        rest = &rest[end..];
-        let unit_end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit = match &rest[..unit_end] {
-            "h" => 3600,
-            "m" => 60,
-            "s" => 1,
-            _ => 0,
-        };
-        total = total.checked_add(whole.checked_mul(unit)?)?;
-        rest = &rest[unit_end..];
-    }
-    Some(total)
 }
 
 fn number(version: &Version) -> Got<u64> {
@@ -316,10 +189,8 @@ fn number(version: &Version) -> Got<u64> {
 
 impl Found {
     fn snapshot(&self) -> Option<Snapshot> {
-        let text = |(name, value): (&String, &Box<RawValue>)| {
-            serde_json::from_str::<String>(value.get()).ok().map(|text| (name.clone(), Secret::new(text)))
-        };
-        let fields = self.data.as_ref()?.iter().filter_map(text).collect();
+        let text = |value: &RawValue| serde_json::from_str::<String>(value.get()).ok().map(Secret::new);
+        let fields = self.data.as_ref()?.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect();
         Some(Snapshot { version: self.version(), fields })
     }
 
@@ -335,19 +206,7 @@ impl Store for VaultKv2 {
     }
 
     async fn check(&self) -> Result<(), Vec<Problem>> {
-        let one = |failure: Failure| vec![Problem::from(failure)];
-        self.vault.enter().await.map_err(one)?;
-        let problems = self.check_mount().await.map_err(one)?;
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let exists = match self.find(None).await {
-            Ok(found) => found.is_some(),
-            Err(failure) if failure.refusal() == Some(Refusal::Denied) => true,
-            Err(failure) => return Err(one(failure)),
-        };
-        let mut problems = self.check_rights(exists).await.map_err(one)?;
-        problems.extend(self.check_retention().await.map_err(one)?);
+        let problems = self.problems().await.map_err(|failure| vec![failure.into()])?;
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
@@ -361,23 +220,18 @@ impl Store for VaultKv2 {
 
     async fn write(&self, change: &Change<'_>) -> Got<Version> {
         let conflict = |now: &Option<Found>| {
-            let now = now.as_ref().map_or_else(|| "no version".to_owned(), |found| format!("version {}", found.metadata.version));
+            let now = now.as_ref().map_or_else(|| "nothing".to_owned(), |found| format!("version {}", found.metadata.version));
             let base = change.base.map_or_else(|| "nothing".to_owned(), |base| format!("version {base}"));
             Failure::refused(Refusal::Conflict, None, format!("{}: {base} was expected, and Vault holds {now}", self.locator()))
         };
-        let found = self.find(None).await?;
-        // A deleted current version still counts for `cas`, though nothing can be read.
-        let cas = found.as_ref().map_or(0, |found| found.metadata.version);
         let base = change.base.map(number).transpose()?;
-        let (readable, now) = match found {
-            Some(Found { data: Some(fields), metadata }) => (Some(metadata.version), Found { data: Some(fields), metadata }),
-            Some(deleted) => (None, deleted),
-            None => (None, Found { data: None, metadata: Stamp { version: 0 } }),
-        };
-        if readable != base {
-            return Err(conflict(&Some(now)));
+        let found = self.find(None).await.map_err(vault::before_effect)?;
+        // A deleted current version cannot be replaced as if it were there, but `cas` must name it.
+        let cas = found.as_ref().map_or(0, |found| found.metadata.version);
+        if found.as_ref().filter(|found| found.data.is_some()).map(|found| found.metadata.version) != base {
+            return Err(conflict(&found));
         }
-        let mut data = now.data.unwrap_or_default();
+        let mut data = found.and_then(|found| found.data).unwrap_or_default();
         for (name, secret) in change.fields {
             let text = serde_json::value::to_raw_value(secret.reveal())
                 .map_err(|_| Failure::refused(Refusal::Invalid, None, format!("field `{name}` cannot be written as JSON")))?;
