@@ -74,6 +74,7 @@ impl Counts {
 /// Requests under way. They end when this is dropped.
 pub struct Traffic {
     counts: Arc<Mutex<Counts>>,
+    answered: watch::Receiver<u64>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -94,13 +95,19 @@ impl Traffic {
         let counts = Arc::new(Mutex::new(Counts::default()));
         let stop = CancellationToken::new();
         let gap = Duration::from_secs(1) / requests_per_second.max(1);
-        let task = tokio::spawn(send_all(client, targets, gap, counts.clone(), stop.clone()));
-        Ok(Self { counts, stop, task: Some(task) })
+        let (done, answered) = watch::channel(0);
+        let task = tokio::spawn(send_all(client, targets, gap, counts.clone(), done, stop.clone()));
+        Ok(Self { counts, answered, stop, task: Some(task) })
     }
 
     /// What happened so far.
     pub fn so_far(&self) -> Summary {
         lock(&self.counts).summary()
+    }
+
+    /// Waits until so many requests have had their answer, or their failure.
+    pub async fn answered(&self, requests: u64) {
+        let _ = self.answered.clone().wait_for(|answered| *answered >= requests).await;
     }
 
     /// Sends no more, waits for what is in flight, and tells what happened.
@@ -128,6 +135,7 @@ async fn send_all(
     targets: watch::Receiver<Vec<SocketAddr>>,
     gap: Duration,
     counts: Arc<Mutex<Counts>>,
+    answered: watch::Sender<u64>,
     stop: CancellationToken,
 ) {
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
@@ -150,13 +158,14 @@ async fn send_all(
             permit = room.clone().acquire_owned() => permit,
             () = stop.cancelled() => break,
         };
-        let (client, counts) = (client.clone(), counts.clone());
+        let (client, counts, answered) = (client.clone(), counts.clone(), answered.clone());
         lock(&counts).sent += 1;
         tokio::spawn(async move {
             let _permit = permit;
             let begun = Instant::now();
             let outcome = one(&client, target).await;
             lock(&counts).add(begun.elapsed(), outcome);
+            answered.send_modify(|answered| *answered += 1);
         });
     }
     // All permits back means that nothing is in flight.

@@ -151,10 +151,7 @@ async fn traffic_over_a_change_loses_nothing_and_a_liar_is_heard() {
     for place in 0..20 {
         fleet.reports(place, 2).await;
     }
-    // A call that began before the change may still be on its way with the old key; the provider is told only after it.
-    while traffic.so_far().sent < 600 {
-        tokio::task::yield_now().await;
-    }
+    traffic.answered(600).await;
     let summary = traffic.stop().await;
     assert_eq!((summary.sent, summary.failed, &summary.first_failure), (summary.ok, 0, &None));
     assert_eq!(world.calls.load(Ordering::SeqCst), summary.sent);
@@ -167,9 +164,7 @@ async fn traffic_over_a_change_loses_nothing_and_a_liar_is_heard() {
     }
     world.oldest.store(3, Ordering::SeqCst);
     let traffic = Traffic::start(fleet.present(), 600).expect("traffic");
-    while traffic.so_far().sent < 100 {
-        tokio::task::yield_now().await;
-    }
+    traffic.answered(100).await;
     let summary = traffic.stop().await;
     assert!(summary.failed > 0 && summary.failed < summary.sent / 10, "one of twenty fails");
     assert!(summary.first_failure.expect("a failure").contains("svc-4: the provider refused version 2"));
