@@ -245,10 +245,9 @@ impl Service {
     /// Reads the store again and again. What it holds stays if a read fails.
     async fn poll(self: Arc<Self>, every: Duration, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if self.using.borrow().is_none() || self.behaviour() != Behaviour::Stuck {
-                if let Some(held) = self.read().await {
-                    self.take(Arc::new(held));
-                }
+            let due = self.using.borrow().is_none() || self.behaviour() != Behaviour::Stuck;
+            if due && let Some(held) = self.read().await {
+                self.take(Arc::new(held));
             }
             tokio::select! {
                 () = tokio::time::sleep(every) => {}

@@ -1,6 +1,7 @@
 use std::{
     os::unix::fs::PermissionsExt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -12,11 +13,11 @@ use axum::{
 };
 use keyroll::{
     ids::{RotationId, Version},
-    ports::{Fate, Order},
+    ports::{Fate, Order, Rollout},
     protocol::Refusal,
 };
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, net::unix::pipe};
 
 use super::{rollout, serve};
 
@@ -130,21 +131,45 @@ async fn a_command_s_end_is_told_without_its_output() {
     }
 }
 
-/// A fifo whose writers are the script and its grandchild: the reader sees its end only when all of them are dead.
-#[tokio::test]
-async fn a_timeout_kills_grandchildren_too() {
+/// A command that never ends, and a reader of a fifo that it and its grandchild write to: the reader sees its end only when
+/// both are dead.
+fn endless(timeout: &str) -> (tempfile::TempDir, Arc<dyn Rollout>, pipe::Receiver) {
     let (folder, path) = script("exec 3> fifo; (sleep 600 & wait) & echo started >&3; wait");
     let fifo = folder.path().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
-    let exec = rollout(&format!("exec: {{ command: ['{path}'], timeout: 1s }}")).expect("valid");
-    let mut reader = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&fifo).expect("a reader");
+    let exec = rollout(&format!("exec: {{ command: ['{path}'], timeout: {timeout} }}")).expect("valid");
+    let reader = pipe::OpenOptions::new().open_receiver(&fifo).expect("a reader");
+    (folder, exec, reader)
+}
+
+async fn all_dead(mut reader: pipe::Receiver) {
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(20), reader.read_to_end(&mut rest)).await;
+    end.expect("somebody still holds the fifo").expect("read");
+}
+
+#[tokio::test]
+async fn a_timeout_kills_grandchildren_too() {
+    let (_folder, exec, mut reader) = endless("1s");
     let failure = exec.roll(&order()).await.expect_err("it never ends");
     assert!(matches!(failure.fate, Fate::Unknown { .. }), "{failure}");
     assert!(failure.what.contains("still running after 1s"), "{failure}");
-    let mut text = String::new();
-    let end = tokio::time::timeout(std::time::Duration::from_secs(20), reader.read_to_string(&mut text)).await;
-    end.expect("somebody still holds the fifo").expect("read");
-    assert_eq!(text, "started\n");
+    let mut said = [0; 8];
+    reader.read_exact(&mut said).await.expect("it had started");
+    assert_eq!(&said, b"started\n");
+    all_dead(reader).await;
+}
+
+#[tokio::test]
+async fn who_stops_waiting_leaves_nothing_running() {
+    let (_folder, exec, mut reader) = endless("10m");
+    let (order, mut said) = (order(), [0; 8]);
+    tokio::select! {
+        ended = exec.roll(&order) => panic!("it ended: {ended:?}"),
+        // The command opens the fifo when it pleases: until then a read says that there is no writer.
+        () = async { while reader.read_exact(&mut said).await.is_err() { tokio::task::yield_now().await } } => {}
+    }
+    all_dead(reader).await;
 }
 
 #[tokio::test]
