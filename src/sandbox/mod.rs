@@ -1,3 +1,5 @@
-//! The demo's world: stand-ins for what a rotation touches, on loopback.
+//! A world to try keyroll in: everything runs in this process, on 127.0.0.1.
 
+pub mod service;
+pub mod traffic;
 pub mod vault;

@@ -149,7 +149,7 @@ impl Http {
 #[async_trait]
 impl Health for Http {
     async fn ask(&self, instance: &Instance) -> Got<Report> {
-        // The pin is by name, and names in a URL are lower case: another spelling would be looked up in DNS again.
+        // One client for all spellings of a name.
         let host = instance.host.to_ascii_lowercase();
         let literal = host.parse::<IpAddr>().ok();
         if literal.is_some_and(|ip| ip != instance.address.ip()) {
