@@ -1,4 +1,8 @@
-//! What every adapter of a port must do, tried on each one's stand-in.
+//! What every adapter of a port must do, written once and run against each of them.
 
+#[path = "../common/mod.rs"]
+mod common;
+
+mod provider;
 mod store;
 mod store_file;
