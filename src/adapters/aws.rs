@@ -182,10 +182,15 @@ pub fn failure<E: ProvideErrorMetadata>(asked: &str, error: &SdkError<E, HttpRes
     }
 }
 
-/// AWS's own word for an error.
+/// AWS's own word for an error. Gateways and stand-ins wrap it differently, where the SDK does not find it.
 pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
-    let code = error.as_service_error()?.code()?;
-    code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.').then_some(code)
+    let service = error.as_service_error()?;
+    let wrapped = || {
+        let body = std::str::from_utf8(error.raw_response()?.body().bytes()?).ok()?;
+        body.split_once("<Code>")?.1.split_once("</Code>").map(|(code, _)| code)
+    };
+    let code = service.code().or_else(wrapped)?;
+    (code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')).then_some(code)
 }
 
 fn refusal(code: &str, status: u16) -> Refusal {

@@ -5,3 +5,11 @@
 fn server(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: start the server and set it (see .ci/run)"))
 }
+
+mod aws;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../contracts/provider.rs"]
+mod provider;
+#[path = "../contracts/store.rs"]
+mod store;
