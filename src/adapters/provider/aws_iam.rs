@@ -80,7 +80,7 @@ impl User {
     }
 
     /// The problem of a user who has two keys, with the command that makes room.
-    async fn crowded(&self, listed: &[Listed]) -> Problem {
+    fn crowded(&self, listed: &[Listed]) -> Problem {
         let what =
             format!("IAM user {} has {} access keys, and AWS allows {QUOTA}: there is no room for a new one", self.name, listed.len());
         let command = |key: &Listed| format!("aws iam delete-access-key --user-name {} --access-key-id {}", self.name, key.id);
@@ -130,7 +130,16 @@ impl Provider for User {
             }
             vec![problem]
         })?;
-        if listed.len() >= QUOTA { Err(vec![self.crowded(&listed).await]) } else { Ok(()) }
+        let mut found = Vec::new();
+        if listed.len() >= QUOTA {
+            found.push(self.crowded(&listed));
+        }
+        let own = self.account.own_id().await.map_err(|failure| vec![failure.into()])?;
+        if listed.iter().any(|key| key.id.as_str() == own) {
+            let what = format!("keyroll itself uses {own}, a key of the user {} that it is to rotate: it would lock itself out", self.name);
+            found.push(Problem::new(what, "give keyroll a key or a role of its own: `credentials`, or this machine's"));
+        }
+        if found.is_empty() { Ok(()) } else { Err(found) }
     }
 
     async fn list(&self) -> Got<Vec<Listed>> {
@@ -142,7 +151,7 @@ impl Provider for User {
             for key in page.access_key_metadata() {
                 let id = key.access_key_id().ok_or_else(|| Failure::unknown("iam:ListAccessKeys: a key without an id"))?;
                 let id = KeyId::new(id);
-                let last_used = self.last_used(&id).await?;
+                let last_used = last_used(&iam, &id).await?;
                 let enabled = key.status() == Some(&StatusType::Active);
                 listed.push(Listed { id, name: None, created_at: key.create_date().and_then(time), last_used, enabled });
             }
@@ -217,8 +226,12 @@ impl Switch for User {
 #[async_trait]
 impl Usage for User {
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
-        let answer = self.iam().await?.get_access_key_last_used().access_key_id(key.as_str()).send().await;
-        let answer = answer.map_err(|error| failure("iam:GetAccessKeyLastUsed", &error))?;
-        Ok(answer.access_key_last_used().and_then(|used| used.last_used_date()).and_then(time))
+        last_used(&self.iam().await?, key).await
     }
+}
+
+async fn last_used(iam: &aws_sdk_iam::Client, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
+    let answer = iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
+    let answer = answer.map_err(|error| failure("iam:GetAccessKeyLastUsed", &error))?;
+    Ok(answer.access_key_last_used().and_then(|used| used.last_used_date()).and_then(time))
 }

@@ -17,8 +17,8 @@ pub enum Trick {
     LoseReply,
     /// This comes first: it was sent just before, by somebody else.
     After(Pin<Box<dyn Future<Output = ()> + Send>>),
-    /// It is not done, and answered with this status.
-    Answer(u16),
+    /// It is not done, and answered with this status and body.
+    Answer(u16, String),
 }
 
 #[derive(Default)]
@@ -79,7 +79,7 @@ impl Gateway {
         }
         let lost = matches!(trick, Some(Trick::LoseReply));
         match trick {
-            Some(Trick::Answer(status)) => return answer(&mut client, status, "").await,
+            Some(Trick::Answer(status, body)) => return answer(&mut client, status, &body).await,
             Some(Trick::After(first)) => first.await,
             _ => {}
         }

@@ -105,11 +105,11 @@ async fn two_keys_leave_no_room_and_the_problem_says_what_to_type() {
 #[tokio::test]
 async fn a_server_error_is_unknown_and_sent_once() {
     let bench = bench().await;
-    bench.gateway.next("CreateAccessKey", Trick::Answer(503));
+    bench.gateway.next("CreateAccessKey", Trick::Answer(503, String::new()));
     let failure = bench.provider.create(&wanted()).await.err().expect("unavailable");
     assert!(matches!(failure.fate, Fate::Unknown { retry_after: Some(wait) } if wait.as_secs() == 7), "{failure:?}");
     assert_eq!(bench.gateway.count("CreateAccessKey"), 1);
-    bench.gateway.next("CreateAccessKey", Trick::Answer(429));
+    bench.gateway.next("CreateAccessKey", Trick::Answer(429, String::new()));
     let failure = bench.provider.create(&wanted()).await.err().expect("too many");
     assert!(matches!(failure.fate, Fate::NotSent { retry_after: Some(_) }), "{failure:?}");
 }
@@ -145,4 +145,22 @@ async fn a_user_that_is_not_there_is_named() {
     bench().await;
     let problems = provider_of("nobody-of-that-name", &server("KEYROLL_TEST_MOTO")).await.check().await.expect_err("no user");
     assert!(problems[0].what.contains("nobody-of-that-name") && !problems[0].unreachable, "{:?}", problems[0]);
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_named() {
+    let bench = bench().await;
+    let xml = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>canary</Message></Error></ErrorResponse>";
+    bench.gateway.next("ListAccessKeys", Trick::Answer(403, xml.into()));
+    let problems = bench.provider.check().await.expect_err("denied");
+    assert!(problems[0].hint.contains("iam:ListAccessKeys"), "{:?}", problems[0]);
+    assert!(!format!("{problems:?}").contains("canary"), "an answer's text never enters an error");
+}
+
+#[tokio::test]
+async fn keyroll_does_not_rotate_the_key_it_signs_with() {
+    let bench = bench().await;
+    let own = provider_of(&admin().await.user, &bench.gateway.url).await;
+    let problems = own.check().await.expect_err("its own key");
+    assert!(problems.iter().any(|problem| problem.what.contains("lock itself out")), "{problems:?}");
 }

@@ -22,6 +22,7 @@ use crate::server;
 /// An access key that may do everything.
 #[derive(Clone)]
 pub struct Admin {
+    user: String,
     id: String,
     secret: String,
 }
@@ -49,7 +50,7 @@ async fn make_admin() -> Admin {
     let key = iam.create_access_key().user_name(&name).send().await.unwrap_or_else(|_| panic!("no key"));
     let key = key.access_key().expect("a key");
     authenticate("0").await;
-    Admin { id: key.access_key_id().into(), secret: key.secret_access_key().into() }
+    Admin { user: name, id: key.access_key_id().into(), secret: key.secret_access_key().into() }
 }
 
 /// Settings of the test itself, past the adapter.

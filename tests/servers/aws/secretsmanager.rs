@@ -188,3 +188,55 @@ async fn a_replica_is_read_in_its_own_region() {
     let endpoints = bench.store.endpoints().await.expect("endpoints");
     assert_eq!(endpoints, [("us-east-1".to_owned(), Some(base.clone())), ("eu-west-1".to_owned(), Some(base))]);
 }
+
+#[tokio::test]
+async fn what_aws_says_of_the_secret_is_judged() {
+    let bench = bench("json").await;
+    for (said, remedy) in [
+        (r#"{"RotationEnabled": true}"#, "cancel-rotate-secret"),
+        (r#"{"OwningService": "rds"}"#, "a secret of your own"),
+        (r#"{"PrimaryRegion": "eu-west-1"}"#, "region: eu-west-1"),
+        (r#"{"ReplicationStatus": [{"Region": "eu-west-1", "Status": "InProgress"}]}"#, "describe-secret"),
+        (r#"{"ReplicationStatus": [{"Region": "eu-west-1", "Status": "Failed"}]}"#, "describe-secret"),
+    ] {
+        bench.gateway.next("DescribeSecret", Trick::Answer(200, said.into()));
+        let problems = bench.store.check().await.expect_err(said);
+        assert!(problems[0].hint.contains(remedy), "{said}: {:?}", problems[0]);
+    }
+    let fine = r#"{"PrimaryRegion": "us-east-1", "ReplicationStatus": [{"Region": "eu-west-1", "Status": "InSync"}]}"#;
+    bench.gateway.next("DescribeSecret", Trick::Answer(200, fine.into()));
+    assert_eq!(bench.store.check().await, Ok(()));
+}
+
+/// The tag and the label that keeps the old version come first: where they are not allowed, nothing has changed.
+#[tokio::test]
+async fn a_missing_permission_is_named_and_changes_nothing() {
+    for action in ["DescribeSecret", "GetSecretValue", "TagResource", "UpdateSecretVersionStage", "PutSecretValue"] {
+        let bench = bench("json").await;
+        let base = bench.foreign("old").await;
+        bench.gateway.next(action, Trick::Answer(400, r#"{"__type": "AccessDeniedException", "Message": "canary"}"#.into()));
+        let failure = bench.set(Some(&base), "new", "t").await.expect_err("denied");
+        assert_eq!(failure.refusal(), Some(Refusal::Denied), "{action}: {failure}");
+        assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains(action)), "{failure:?}");
+        assert!(!format!("{failure:?}").contains("canary"), "an answer's text never enters an error");
+        assert_eq!(bench.store.read().await.expect("readable").expect("stored").version, base, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn a_binary_or_broken_secret_is_refused_without_its_content() {
+    let bench = bench("json").await;
+    bench
+        .client
+        .put_secret_value()
+        .secret_id(&bench.name)
+        .secret_string("canary, no JSON")
+        .send()
+        .await
+        .unwrap_or_else(|_| panic!("not put"));
+    let failure = bench.store.read().await.map(|_| ()).expect_err("no JSON");
+    assert!(failure.refusal() == Some(Refusal::Invalid) && !format!("{failure:?}").contains("canary"), "{failure:?}");
+    let blob = aws_sdk_secretsmanager::primitives::Blob::new("canary");
+    bench.client.put_secret_value().secret_id(&bench.name).secret_binary(blob).send().await.unwrap_or_else(|_| panic!("not put"));
+    assert!(bench.store.read().await.map(|_| ()).expect_err("binary").what.contains("binary"));
+}
