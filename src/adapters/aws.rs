@@ -73,9 +73,20 @@ impl Account {
         self.region.as_deref()
     }
 
-    /// Where this account is reached: the endpoint, else the region, for people and for identities.
-    pub fn place(&self) -> &str {
-        self.endpoint.as_deref().or(self.region.as_deref()).unwrap_or("default region")
+    /// Where calls go, as far as it is known without asking the machine: the endpoint, if it is not AWS's own, and the region.
+    pub fn place(&self) -> String {
+        let known: Vec<_> = self.endpoint.as_deref().into_iter().chain(self.region.as_deref()).collect();
+        if known.is_empty() { "default region".into() } else { known.join(" ") }
+    }
+
+    /// The same for a service without regions: the endpoint, else the partition.
+    pub fn partition(&self) -> &str {
+        match (self.endpoint.as_deref(), self.region.as_deref().unwrap_or_default()) {
+            (Some(endpoint), _) => endpoint,
+            (_, region) if region.starts_with("cn-") => "aws-cn",
+            (_, region) if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
     }
 
     /// Settings for one call.
@@ -84,7 +95,7 @@ impl Account {
     /// A reference that cannot be read, or a machine without credentials: nothing was sent.
     pub async fn settings(&self) -> Got<SdkConfig> {
         let key = self.key().await?;
-        Ok(signed_by(self.machine.get_or_init(|| self.load()).await, key))
+        located(signed_by(self.machine.get_or_init(|| self.load()).await, key))
     }
 
     /// The id of the access key that calls are signed with.
@@ -132,7 +143,14 @@ impl Account {
 pub async fn machine(region: Option<String>) -> Got<SdkConfig> {
     let settings = load(region.or_else(region_of_environment), None, true).await;
     let key = present(&settings).await?;
-    Ok(signed_by(&settings, key))
+    located(signed_by(&settings, key))
+}
+
+/// Without a region the SDK makes no request, and says it in a way that cannot be told from a broken connection.
+fn located(settings: SdkConfig) -> Got<SdkConfig> {
+    let missing = || Failure::not_sent("no AWS region is known").hint("set `region` in the playbook, or AWS_REGION");
+    settings.region().is_some().then_some(()).ok_or_else(missing)?;
+    Ok(settings)
 }
 
 async fn load(region: Option<String>, endpoint: Option<&str>, credentials: bool) -> SdkConfig {
@@ -175,10 +193,7 @@ pub fn failure<E: ProvideErrorMetadata>(asked: &str, error: &SdkError<E, HttpRes
     let raw = match error {
         SdkError::ServiceError(answer) => answer.raw(),
         SdkError::ResponseError(answer) => answer.raw(),
-        SdkError::ConstructionFailure(_) => {
-            return Failure::not_sent(format!("{asked}: no request could be made of the settings"))
-                .hint("set `region` in the playbook, or AWS_REGION");
-        }
+        SdkError::ConstructionFailure(_) => return Failure::not_sent(format!("{asked}: no request could be made of the settings")),
         SdkError::DispatchFailure(broken) => {
             let unsent = broken.as_connector_error().is_some_and(|error| never_sent(error));
             return match unsent {

@@ -34,6 +34,9 @@ const QUOTA: usize = 2;
 struct Config {
     /// The IAM user's name, without its path.
     user: String,
+    /// The account's number. With it keyroll refuses to work in another account, and users of one name in two accounts are two users.
+    #[serde(default)]
+    account: Option<String>,
     /// The region that requests are signed for; IAM itself has one for each partition (default: the environment's, else us-east-1).
     #[serde(default)]
     region: Option<String>,
@@ -51,6 +54,7 @@ pub const KIND: Kind<dyn Provider> =
 
 struct User {
     name: String,
+    number: Option<String>,
     account: Account,
 }
 
@@ -60,8 +64,11 @@ fn build(block: &Block, ctx: &Ctx) -> Result<Arc<dyn Provider>, Fault> {
     if config.user.is_empty() || config.user.len() > 64 || !config.user.chars().all(legal) {
         return Err(Fault::new("user is no IAM user name").instead("the name alone, without its path or ARN: user: app-production"));
     }
+    if config.account.as_ref().is_some_and(|number| number.len() != 12 || !number.chars().all(|c| c.is_ascii_digit())) {
+        return Err(Fault::new("account is no account number").instead("twelve digits in quotes: account: \"123456789012\""));
+    }
     let account = Account::new(config.credentials, config.region, config.endpoint, ctx);
-    Ok(Arc::new(User { name: config.user, account: account.or_region("us-east-1") }))
+    Ok(Arc::new(User { name: config.user, number: config.account, account: account.or_region("us-east-1") }))
 }
 
 impl User {
@@ -77,6 +84,16 @@ impl User {
             (why, failure("sts:GetCallerIdentity", &error))
         })?;
         Ok(answer.arn().unwrap_or_default().to_owned())
+    }
+
+    /// The problem of credentials that belong to another account than the playbook says.
+    async fn elsewhere(&self) -> Got<Option<Problem>> {
+        let Some(number) = &self.number else { return Ok(None) };
+        let sts = aws_sdk_sts::Client::new(&self.account.settings().await?);
+        let answer = sts.get_caller_identity().send().await.map_err(|error| failure("sts:GetCallerIdentity", &error))?;
+        let here = answer.account().unwrap_or("unknown");
+        let what = || format!("keyroll's credentials belong to account {here}, and the playbook says {number}");
+        Ok((here != number).then(|| Problem::new(what(), "use credentials of that account, or put `account` right")))
     }
 
     /// The problem of a user who has two keys, with the command that makes room.
@@ -113,14 +130,18 @@ impl Provider for User {
     }
 
     fn principal(&self) -> Option<Identity> {
-        Some(Identity::new(format!("aws_iam {} user/{}", self.account.place(), self.name)))
+        Some(Identity::new(self.describe()))
     }
 
     fn describe(&self) -> String {
-        format!("aws_iam user {} ({})", self.name, self.account.place())
+        let number = self.number.as_ref().map(|number| format!(" {number}")).unwrap_or_default();
+        format!("aws_iam {}{number} user/{}", self.account.partition(), self.name)
     }
 
     async fn check(&self) -> Result<(), Vec<Problem>> {
+        if let Some(problem) = self.elsewhere().await.map_err(|failure| vec![failure.into()])? {
+            return Err(vec![problem]);
+        }
         let listed = self.list().await.map_err(|failure| {
             let gone = failure.refusal() == Some(Refusal::Gone);
             let mut problem = Problem::from(failure);
@@ -151,7 +172,11 @@ impl Provider for User {
             for key in page.access_key_metadata() {
                 let id = key.access_key_id().ok_or_else(|| Failure::unknown("iam:ListAccessKeys: a key without an id"))?;
                 let id = KeyId::new(id);
-                let last_used = last_used(&iam, &id).await?;
+                let last_used = match last_used(&iam, &id).await {
+                    // A key of this moment is listed before it can be asked about, and it was not used.
+                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => None,
+                    got => got?,
+                };
                 let enabled = key.status() == Some(&StatusType::Active);
                 listed.push(Listed { id, name: None, created_at: key.create_date().and_then(time), last_used, enabled });
             }

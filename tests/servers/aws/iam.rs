@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use keyroll::{
     adapters::registry::Registry,
     ids::KeyId,
+    playbook::Fault,
     ports::{Credential, Fate, Life, Minted, Provider, Wanted},
     protocol::Refusal,
     secret::Secret,
@@ -30,9 +31,13 @@ struct Bench {
     own: Vec<String>,
 }
 
-async fn provider_of(user: &str, endpoint: &str) -> Arc<dyn Provider> {
+async fn build(endpoint: &str, more: &[(&str, &str)]) -> Result<Arc<dyn Provider>, Fault> {
     let kind = Registry::builtin().providers.into_iter().find(|kind| kind.name == "aws_iam").expect("registered");
-    (kind.build)(&block("aws_iam", endpoint, &[("user", user)]), &ctx().await).expect("a provider")
+    (kind.build)(&block("aws_iam", endpoint, more), &ctx().await)
+}
+
+async fn provider_of(user: &str, endpoint: &str) -> Arc<dyn Provider> {
+    build(endpoint, &[("user", user)]).await.expect("a provider")
 }
 
 async fn bench() -> Bench {
@@ -163,4 +168,23 @@ async fn keyroll_does_not_rotate_the_key_it_signs_with() {
     let own = provider_of(&admin().await.user, &bench.gateway.url).await;
     let problems = own.check().await.expect_err("its own key");
     assert!(problems.iter().any(|problem| problem.what.contains("lock itself out")), "{problems:?}");
+}
+
+#[tokio::test]
+async fn another_account_is_refused() {
+    let bench = bench().await;
+    // The account of everything in moto.
+    let right = build(&bench.gateway.url, &[("user", &bench.user), ("account", "\"123456789012\"")]).await.expect("a provider");
+    assert_eq!(right.check().await, Ok(()));
+    let wrong = build(&bench.gateway.url, &[("user", &bench.user), ("account", "\"210987654321\"")]).await.expect("a provider");
+    assert!(wrong.check().await.expect_err("elsewhere")[0].what.contains("123456789012"));
+    assert_ne!(right.principal(), wrong.principal(), "users of one name in two accounts are two users");
+}
+
+#[tokio::test]
+async fn a_playbook_that_cannot_work_is_a_fault() {
+    for more in [("user", "arn:aws:iam::1:user/x"), ("user", "\"\""), ("users", "x")] {
+        assert!(build("http://127.0.0.1:1", &[more]).await.is_err(), "{more:?}");
+    }
+    assert!(build("http://127.0.0.1:1", &[("user", "x"), ("account", "\"12\"")]).await.is_err());
 }
