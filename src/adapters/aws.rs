@@ -1,6 +1,9 @@
 //! What all AWS adapters share: settings that send a request once, credentials, and the three fates of a call.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    time::{Duration, SystemTime},
+};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_iam::{
@@ -10,7 +13,7 @@ use aws_sdk_iam::{
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::Ctx;
 use crate::{
@@ -23,6 +26,8 @@ use crate::{
 /// The longest wait for one answer. Longer than IAM and Secrets Manager take, shorter than any lease.
 const ATTEMPT: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long before their end a role's credentials are replaced.
+const EARLY: Duration = Duration::from_secs(300);
 
 /// An access key of our own, instead of the machine's.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -44,6 +49,8 @@ pub struct Account {
     endpoint: Option<String>,
     ctx: Ctx,
     machine: OnceCell<SdkConfig>,
+    /// A role's credentials until shortly before their end; others are looked up at each call.
+    role: Mutex<Option<Credentials>>,
 }
 
 impl Account {
@@ -51,7 +58,7 @@ impl Account {
     /// region.
     pub fn new(keys: Option<Keys>, region: Option<String>, endpoint: Option<String>, ctx: &Ctx) -> Self {
         let region = region.or_else(region_of_environment).or_else(|| endpoint.as_ref().map(|_| "us-east-1".to_owned()));
-        Self { keys, region, endpoint, ctx: ctx.clone(), machine: OnceCell::new() }
+        Self { keys, region, endpoint, ctx: ctx.clone(), machine: OnceCell::new(), role: Mutex::default() }
     }
 
     /// With a region where none is known.
@@ -66,9 +73,20 @@ impl Account {
         self.region.as_deref()
     }
 
-    /// Where this account is reached: the endpoint, else the region, for people and for identities.
-    pub fn place(&self) -> &str {
-        self.endpoint.as_deref().or(self.region.as_deref()).unwrap_or("default region")
+    /// Where calls go, as far as it is known without asking the machine: the endpoint, if it is not AWS's own, and the region.
+    pub fn place(&self) -> String {
+        let known: Vec<_> = self.endpoint.as_deref().into_iter().chain(self.region.as_deref()).collect();
+        if known.is_empty() { "default region".into() } else { known.join(" ") }
+    }
+
+    /// The same for a service without regions: the endpoint, else the partition.
+    pub fn partition(&self) -> &str {
+        match (self.endpoint.as_deref(), self.region.as_deref().unwrap_or_default()) {
+            (Some(endpoint), _) => endpoint,
+            (_, region) if region.starts_with("cn-") => "aws-cn",
+            (_, region) if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
     }
 
     /// Settings for one call.
@@ -76,23 +94,41 @@ impl Account {
     /// # Errors
     /// A reference that cannot be read, or a machine without credentials: nothing was sent.
     pub async fn settings(&self) -> Got<SdkConfig> {
-        let base = self.machine.get_or_init(|| self.load()).await;
+        let key = self.key().await?;
+        located(signed_by(self.machine.get_or_init(|| self.load()).await, key))
+    }
+
+    /// The id of the access key that calls are signed with.
+    ///
+    /// # Errors
+    /// As [`Account::settings`].
+    pub async fn own_id(&self) -> Got<String> {
+        Ok(self.key().await?.access_key_id().to_owned())
+    }
+
+    /// The credentials of one call, got before it, so that a failure to get them is known to be none of the call's own.
+    async fn key(&self) -> Got<Credentials> {
         let Some(keys) = &self.keys else {
-            present(base).await?;
-            return Ok(base.clone());
+            let mut kept = self.role.lock().await;
+            if let Some(key) = kept.as_ref().filter(|key| key.expiry().is_some_and(|end| end > SystemTime::now() + EARLY)) {
+                return Ok(key.clone());
+            }
+            let key = present(self.machine.get_or_init(|| self.load()).await).await?;
+            return Ok(kept.insert(key).clone());
         };
         let id = self.ctx.secrets.read(&keys.access_key_id).await?;
         let secret = self.ctx.secrets.read(&keys.secret_access_key).await?;
         let token = match &keys.session_token {
-            Some(reference) => Some(self.ctx.secrets.read(reference).await?.reveal().to_owned()),
+            Some(reference) => Some(self.ctx.secrets.read(reference).await?),
             None => None,
         };
-        Ok(signed_by(base, id.reveal(), &secret, token))
+        Ok(Credentials::new(id.reveal(), secret.reveal(), token.map(|token| token.reveal().to_owned()), None, "keyroll"))
     }
 
     /// Settings for a call that is signed with the key itself.
     pub async fn signed_with(&self, id: &str, secret: &Secret) -> SdkConfig {
-        signed_by(self.machine.get_or_init(|| self.load()).await, id, secret, None)
+        let key = Credentials::new(id, secret.reveal(), None, None, "keyroll");
+        signed_by(self.machine.get_or_init(|| self.load()).await, key)
     }
 
     async fn load(&self) -> SdkConfig {
@@ -106,7 +142,14 @@ impl Account {
 /// Where it has no credentials: nothing was sent.
 pub async fn machine(region: Option<String>) -> Got<SdkConfig> {
     let settings = load(region.or_else(region_of_environment), None, true).await;
-    present(&settings).await?;
+    let key = present(&settings).await?;
+    located(signed_by(&settings, key))
+}
+
+/// Without a region the SDK makes no request, and says it in a way that cannot be told from a broken connection.
+fn located(settings: SdkConfig) -> Got<SdkConfig> {
+    let missing = || Failure::not_sent("no AWS region is known").hint("set `region` in the playbook, or AWS_REGION");
+    settings.region().is_some().then_some(()).ok_or_else(missing)?;
     Ok(settings)
 }
 
@@ -124,12 +167,11 @@ async fn load(region: Option<String>, endpoint: Option<&str>, credentials: bool)
     if credentials { loader.load().await } else { loader.no_credentials().load().await }
 }
 
-/// Credentials are got before the call, so that a failure to get them is known to be none of the call's own.
-async fn present(base: &SdkConfig) -> Got<()> {
+async fn present(base: &SdkConfig) -> Got<Credentials> {
     let hint = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, run on a machine with a role, or write `credentials` in the playbook";
     let missing = || Failure::not_sent("this machine has no AWS credentials").hint(hint);
     let provider = base.credentials_provider().ok_or_else(missing)?;
-    provider.provide_credentials().await.map(|_| ()).map_err(|_| missing())
+    provider.provide_credentials().await.map_err(|_| missing())
 }
 
 /// The region that the environment names.
@@ -142,8 +184,7 @@ pub fn in_region(base: &SdkConfig, region: &str) -> SdkConfig {
     base.to_builder().region(Region::new(region.to_owned())).build()
 }
 
-fn signed_by(base: &SdkConfig, id: &str, secret: &Secret, token: Option<String>) -> SdkConfig {
-    let key = Credentials::new(id, secret.reveal(), token, None, "keyroll");
+fn signed_by(base: &SdkConfig, key: Credentials) -> SdkConfig {
     base.to_builder().credentials_provider(SharedCredentialsProvider::new(key)).build()
 }
 
@@ -182,10 +223,15 @@ pub fn failure<E: ProvideErrorMetadata>(asked: &str, error: &SdkError<E, HttpRes
     }
 }
 
-/// AWS's own word for an error.
+/// AWS's own word for an error. Gateways and stand-ins wrap it differently, where the SDK does not find it.
 pub fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
-    let code = error.as_service_error()?.code()?;
-    code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.').then_some(code)
+    let service = error.as_service_error()?;
+    let wrapped = || {
+        let body = std::str::from_utf8(error.raw_response()?.body().bytes()?).ok()?;
+        body.split_once("<Code>")?.1.split_once("</Code>").map(|(code, _)| code)
+    };
+    let code = service.code().or_else(wrapped)?;
+    (code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')).then_some(code)
 }
 
 fn refusal(code: &str, status: u16) -> Refusal {

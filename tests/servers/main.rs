@@ -6,6 +6,7 @@ fn server(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: start the server and set it (see .ci/run)"))
 }
 
+mod aws;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../contracts/provider.rs"]

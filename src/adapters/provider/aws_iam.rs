@@ -34,6 +34,9 @@ const QUOTA: usize = 2;
 struct Config {
     /// The IAM user's name, without its path.
     user: String,
+    /// The account's number. With it keyroll refuses to work in another account, and users of one name in two accounts are two users.
+    #[serde(default)]
+    account: Option<String>,
     /// The region that requests are signed for; IAM itself has one for each partition (default: the environment's, else us-east-1).
     #[serde(default)]
     region: Option<String>,
@@ -51,6 +54,7 @@ pub const KIND: Kind<dyn Provider> =
 
 struct User {
     name: String,
+    number: Option<String>,
     account: Account,
 }
 
@@ -60,8 +64,11 @@ fn build(block: &Block, ctx: &Ctx) -> Result<Arc<dyn Provider>, Fault> {
     if config.user.is_empty() || config.user.len() > 64 || !config.user.chars().all(legal) {
         return Err(Fault::new("user is no IAM user name").instead("the name alone, without its path or ARN: user: app-production"));
     }
+    if config.account.as_ref().is_some_and(|number| number.len() != 12 || !number.chars().all(|c| c.is_ascii_digit())) {
+        return Err(Fault::new("account is no account number").instead("twelve digits in quotes: account: \"123456789012\""));
+    }
     let account = Account::new(config.credentials, config.region, config.endpoint, ctx);
-    Ok(Arc::new(User { name: config.user, account: account.or_region("us-east-1") }))
+    Ok(Arc::new(User { name: config.user, number: config.account, account: account.or_region("us-east-1") }))
 }
 
 impl User {
@@ -79,8 +86,18 @@ impl User {
         Ok(answer.arn().unwrap_or_default().to_owned())
     }
 
+    /// The problem of credentials that belong to another account than the playbook says.
+    async fn elsewhere(&self) -> Got<Option<Problem>> {
+        let Some(number) = &self.number else { return Ok(None) };
+        let sts = aws_sdk_sts::Client::new(&self.account.settings().await?);
+        let answer = sts.get_caller_identity().send().await.map_err(|error| failure("sts:GetCallerIdentity", &error))?;
+        let here = answer.account().unwrap_or("unknown");
+        let what = || format!("keyroll's credentials belong to account {here}, and the playbook says {number}");
+        Ok((here != number).then(|| Problem::new(what(), "use credentials of that account, or put `account` right")))
+    }
+
     /// The problem of a user who has two keys, with the command that makes room.
-    async fn crowded(&self, listed: &[Listed]) -> Problem {
+    fn crowded(&self, listed: &[Listed]) -> Problem {
         let what =
             format!("IAM user {} has {} access keys, and AWS allows {QUOTA}: there is no room for a new one", self.name, listed.len());
         let command = |key: &Listed| format!("aws iam delete-access-key --user-name {} --access-key-id {}", self.name, key.id);
@@ -113,14 +130,18 @@ impl Provider for User {
     }
 
     fn principal(&self) -> Option<Identity> {
-        Some(Identity::new(format!("aws_iam {} user/{}", self.account.place(), self.name)))
+        Some(Identity::new(self.describe()))
     }
 
     fn describe(&self) -> String {
-        format!("aws_iam user {} ({})", self.name, self.account.place())
+        let number = self.number.as_ref().map(|number| format!(" {number}")).unwrap_or_default();
+        format!("aws_iam {}{number} user/{}", self.account.partition(), self.name)
     }
 
     async fn check(&self) -> Result<(), Vec<Problem>> {
+        if let Some(problem) = self.elsewhere().await.map_err(|failure| vec![failure.into()])? {
+            return Err(vec![problem]);
+        }
         let listed = self.list().await.map_err(|failure| {
             let gone = failure.refusal() == Some(Refusal::Gone);
             let mut problem = Problem::from(failure);
@@ -130,7 +151,16 @@ impl Provider for User {
             }
             vec![problem]
         })?;
-        if listed.len() >= QUOTA { Err(vec![self.crowded(&listed).await]) } else { Ok(()) }
+        let mut found = Vec::new();
+        if listed.len() >= QUOTA {
+            found.push(self.crowded(&listed));
+        }
+        let own = self.account.own_id().await.map_err(|failure| vec![failure.into()])?;
+        if listed.iter().any(|key| key.id.as_str() == own) {
+            let what = format!("keyroll itself uses {own}, a key of the user {} that it is to rotate: it would lock itself out", self.name);
+            found.push(Problem::new(what, "give keyroll a key or a role of its own: `credentials`, or this machine's"));
+        }
+        if found.is_empty() { Ok(()) } else { Err(found) }
     }
 
     async fn list(&self) -> Got<Vec<Listed>> {
@@ -142,7 +172,11 @@ impl Provider for User {
             for key in page.access_key_metadata() {
                 let id = key.access_key_id().ok_or_else(|| Failure::unknown("iam:ListAccessKeys: a key without an id"))?;
                 let id = KeyId::new(id);
-                let last_used = self.last_used(&id).await?;
+                let last_used = match last_used(&iam, &id).await {
+                    // A key of this moment is listed before it can be asked about, and it was not used.
+                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => None,
+                    got => got?,
+                };
                 let enabled = key.status() == Some(&StatusType::Active);
                 listed.push(Listed { id, name: None, created_at: key.create_date().and_then(time), last_used, enabled });
             }
@@ -217,8 +251,12 @@ impl Switch for User {
 #[async_trait]
 impl Usage for User {
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
-        let answer = self.iam().await?.get_access_key_last_used().access_key_id(key.as_str()).send().await;
-        let answer = answer.map_err(|error| failure("iam:GetAccessKeyLastUsed", &error))?;
-        Ok(answer.access_key_last_used().and_then(|used| used.last_used_date()).and_then(time))
+        last_used(&self.iam().await?, key).await
     }
+}
+
+async fn last_used(iam: &aws_sdk_iam::Client, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
+    let answer = iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
+    let answer = answer.map_err(|error| failure("iam:GetAccessKeyLastUsed", &error))?;
+    Ok(answer.access_key_last_used().and_then(|used| used.last_used_date()).and_then(time))
 }

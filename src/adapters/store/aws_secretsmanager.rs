@@ -269,10 +269,10 @@ impl Store for SecretsManager {
             failure => failure,
         })?;
         // A secret's first version is current at once, whatever its labels; a second one is not.
-        if !put.version_stages().iter().any(|label| label == CURRENT) {
-            if let Err(failure) = self.label(&client, CURRENT, change.base, Some(&next)).await {
-                return self.settled(&client, change.base, &next, failure).await;
-            }
+        if !put.version_stages().iter().any(|label| label == CURRENT)
+            && let Err(failure) = self.label(&client, CURRENT, change.base, Some(&next)).await
+        {
+            return self.settled(&client, change.base, &next, failure).await;
         }
         self.tidy(&client).await;
         Ok(next)
