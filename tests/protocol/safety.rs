@@ -1,6 +1,8 @@
 //! What must never happen, told in terms of what happened before; checked over every reachable state.
 
-use keyroll::protocol::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Phase, Query, Role, Rules, State, Why, allows, decide};
+use keyroll::protocol::{
+    Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Phase, Query, Role, Rules, State, Why, allows, decide,
+};
 
 use crate::{
     PLAIN,
@@ -125,7 +127,9 @@ impl Bystander {
             Event::Saw(Query::Current(i), Answer::Yes) if before.phase == Phase::Promote(i) => {
                 (self.dirty, self.value) = (self.dirty | Self::bit(i), true);
             }
-            Event::Saw(Query::Current(_), Answer::Late) if before.phase == Phase::Fence => (self.dirty, self.value) = (self.dirty | 1, true),
+            Event::Saw(Query::Current(_), Answer::Late) if before.phase == Phase::Fence => {
+                (self.dirty, self.value) = (self.dirty | 1, true)
+            }
             Event::Intended(Effect::Restore(_)) => self.stale = false,
             Event::Did(Effect::Restore(i)) | Event::Saw(Query::Current(i), Answer::Yes) => {
                 (self.dirty, self.unclear) = (self.dirty & !Self::bit(i), self.unclear & !Self::bit(i));
