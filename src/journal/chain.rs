@@ -65,7 +65,9 @@ pub(super) fn verify(rotation: &RotationId, rows: &[Row], tip: &Tip) -> Result<V
     match found.cmp(&tip.seq) {
         std::cmp::Ordering::Less => Err(corrupt(found + 1, "is missing")),
         std::cmp::Ordering::Greater => Err(corrupt(tip.seq + 1, "was never written by keyroll")),
-        std::cmp::Ordering::Equal if head != tip.head => Err(corrupt(found, "is not the end that was written: the rotation's head differs")),
+        std::cmp::Ordering::Equal if head != tip.head => {
+            Err(corrupt(found, "is not the end that was written: the rotation's head differs"))
+        }
         std::cmp::Ordering::Equal => Ok(records),
     }
 }

@@ -12,7 +12,9 @@ pub(super) fn sqlite(place: &Path, error: &sqlx::Error) -> JournalError {
         (Some(5 | 6), _) => format!("{place} is locked by another process: let it finish, or find it with `fuser {place}`"),
         (Some(8), _) => format!("{place} cannot be written: its file or folder is read-only"),
         (Some(10), _) => format!("{place} cannot be read or written ({error}): see whether the disk is full or failing"),
-        (Some(11), _) => return JournalError::Corrupt(format!("{place} is damaged ({error}): put a copy back, or ask sqlite3 to recover it")),
+        (Some(11), _) => {
+            return JournalError::Corrupt(format!("{place} is damaged ({error}): put a copy back, or ask sqlite3 to recover it"));
+        }
         (Some(13), _) => format!("the disk that holds {place} is full: make room, then run the same command again"),
         (Some(14), _) => format!("{place} cannot be opened: see that it and its folder can be written"),
         (Some(26), _) => format!("{place} is not a journal (it is no SQLite database): name another file"),

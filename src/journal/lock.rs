@@ -65,12 +65,8 @@ impl Locks {
             Errno::WOULDBLOCK => io::Error::from(io::ErrorKind::WouldBlock),
             other => io::Error::from(other),
         })?;
-        let ours = file.metadata()?;
-        match fs::symlink_metadata(path) {
-            Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {}
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        if !is_at(&file, path)? {
+            return Ok(None);
         }
         let mut held = Held { file, path: path.to_owned() };
         held.sign()?;
@@ -90,9 +86,22 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // Away first, then free: whoever waits on this very file sees that it is no longer the lock.
-        let _ = fs::remove_file(&self.path);
+        // Only if it still is: a file that somebody else put there is their lock, not ours.
+        if is_at(&self.file, &self.path).is_ok_and(|ours| ours) {
+            let _ = fs::remove_file(&self.path);
+        }
         // Said aloud, because a child that was just forked shares this lock until it executes.
         let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
+/// Whether `path` still names this open file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{Executor as _, any::AnyPoolOptions};
+use sqlx::{AnyConnection, Connection as _, Executor as _, any::AnyPoolOptions};
 
 use super::{
     down,
@@ -65,10 +65,15 @@ impl SqliteJournal {
         let path = std::path::absolute(path).map_err(|error| down::file("find", path, &error))?;
         make_file(&path)?;
         sqlx::any::install_default_drivers();
+        // A pool tries a failing connection again and again; the first one alone says what is wrong.
+        let first = async { AnyConnection::connect(&address(&path)).await?.execute("SELECT COUNT(*) FROM sqlite_master").await };
+        first.await.map_err(|error| down::sqlite(&path, &error))?;
         let pool = AnyPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(PATIENCE * 2)
             .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     for setting in ["PRAGMA busy_timeout = 5000", "PRAGMA synchronous = FULL"].iter().chain(settings) {

@@ -52,9 +52,12 @@ fn resumed(s: &State) -> Option<State> {
     if s.ended().is_some() {
         return None;
     }
-    let stand = if s.stand == Stand::Begun { Stand::Unsure } else { s.stand };
+    // An earlier promote that was lost may still land, also where it was to be done again.
+    let may_land = s.phase == Phase::Promote(0) && s.touched > 0;
+    let stand = if s.stand == Stand::Begun || may_land { Stand::Unsure } else { s.stand };
+    let murky = s.murky || (s.phase == Phase::Create && stand == Stand::Unsure);
     let value = s.touched > 0 && !matches!(s.phase, Phase::Promote(0) | Phase::Fence | Phase::Discard);
-    let next = State { stand, doubt: s.doubt || stand == Stand::Unsure, value, proof: Proof::None, ..*s };
+    let next = State { stand, doubt: s.doubt || stand == Stand::Unsure, murky, value, proof: Proof::None, ..*s };
     let lost_before_promote = !value && matches!((s.phase, stand), (Phase::Probe, _) | (Phase::Promote(0), Stand::Idle));
     // The new value is gone before any promote: its key is of no use.
     Some(if lost_before_promote { to(&next, Phase::Discard) } else { next })
@@ -63,6 +66,8 @@ fn resumed(s: &State) -> Option<State> {
 fn asked(s: &State, ask: Ask) -> Option<State> {
     let free = State { held: None, proof: Proof::None, ..*s };
     Some(match ask {
+        // There is no old value to fence with: it still needs a person's word that nothing will land.
+        Ask::Rollback if s.held == Some(Why::CannotFence) => State { aborting: true, ..*s },
         Ask::Rollback if s.going_back() => free,
         Ask::Rollback => back(&free),
         Ask::GoOn => went_on(&free, s.held?),
@@ -81,7 +86,7 @@ fn reverify(s: &State) -> bool {
 fn went_on(s: &State, why: Why) -> State {
     match (s.phase, why) {
         (Phase::ByHand, _) => to(s, Phase::LastLook),
-        (Phase::Fence, Why::CannotFence) => to(s, Phase::Discard),
+        (Phase::Fence, Why::CannotFence) => State { touched: 0, ..to(s, Phase::Discard) },
         (Phase::Create, Why::CannotSettle) => State { tries: 0, ..*s },
         _ => *s,
     }
@@ -92,7 +97,8 @@ fn intended(s: &State, effect: Effect) -> Option<State> {
     Some(match effect {
         Effect::Promote(i) => State { touched: s.touched.max(i + 1), ..begun },
         Effect::Rollout(Role::New, i) => State { rolled: s.rolled.max(i + 1), ..begun },
-        Effect::Disable => State { off: true, once_off: true, ..begun },
+        // A refusal of this one says nothing of an earlier one, which may still land.
+        Effect::Disable => State { off: true, once_off: true, doubt: s.doubt || s.once_off, ..begun },
         _ => begun,
     })
 }
@@ -100,6 +106,8 @@ fn intended(s: &State, effect: Effect) -> Option<State> {
 /// A store's or a consumer's last effect is confirmed: on to the next one, or to the next phase.
 fn done(s: &State, effect: Effect) -> State {
     match effect {
+        // A create that was repeated only to learn which key it left: somebody wants out.
+        Effect::Create if s.aborting => State { minted: true, value: true, ..to(s, Phase::Discard) },
         Effect::Create => State { minted: true, value: true, ..to(s, Phase::Probe) },
         Effect::Promote(i) => State { value: true, ..to(s, Phase::Converge(i)) },
         Effect::Restore(_) if s.phase == Phase::Fence => State { touched: 0, ..to(s, Phase::Discard) },
@@ -165,7 +173,7 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         },
         // The promote landed after all: the store serves the new key, and its value can be read there.
         (Query::Current(_), Late) if s.phase == Phase::Fence && !s.aborting => done(s, Effect::Promote(0)),
-        (Query::Current(_), Late) if s.phase == Phase::Fence => back(&State { aborting: false, ..*s }),
+        (Query::Current(_), Late) if s.phase == Phase::Fence => back(&State { aborting: false, ..to(s, Phase::Converge(0)) }),
         (Query::Current(_), No | Late) => State { stand: Stand::Idle, ..*s },
         // Somebody else was faster, and nothing of ours is under way: this store was never ours to restore.
         (Query::Current(i), Foreign) if s.phase == Phase::Promote(i) && !s.doubt => back(&State { touched: i, stand: Stand::Idle, ..*s }),

@@ -1,0 +1,115 @@
+//! The law (what may be told, and what not), and that every road leads somewhere.
+
+use keyroll::protocol::{Action, Answer, Ask, End, Event, Kind, OnTimeout, Rules, State, Why, allows, apply, decide};
+use proptest::prelude::*;
+
+use crate::{all_events, answers, explore::explore, ideal, nexts, safety::rules};
+
+/// More than any ideal road has: 4 stores and 5 consumers there and back, several creates.
+const STEPS: usize = 200;
+
+/// An event is the answer to what was wanted, a person's possible ask, or a takeover; all else is refused, nothing panics.
+fn law(state: &State, events: &[Event]) -> Result<(), String> {
+    let wanted = decide(state);
+    for event in events {
+        let result = apply(state, event);
+        let expected = match *event {
+            Event::Resumed => state.ended().is_none(),
+            Event::Asked(ask) => allows(state, ask),
+            // A reading has answers that make no sense for it; "yes" always does.
+            Event::Saw(_, answer) if answers(wanted, *event) => answer == Answer::Yes || result.is_ok(),
+            _ => answers(wanted, *event),
+        };
+        if matches!(event, Event::Saw(..)) && result == Ok(*state) {
+            return Err(format!("{event:?} leads nowhere, again and again: {state:?}"));
+        }
+        if result.is_ok() != expected {
+            return Err(format!("{wanted:?} and {event:?}: {result:?}, in {state:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Ideal answers from here; a person says "go on" at each hold.
+fn ends(mut state: State) -> Result<(End, Vec<Why>), String> {
+    let start = state;
+    let mut holds = Vec::new();
+    for _ in 0..STEPS {
+        if let Some(end) = state.ended() {
+            return Ok((end, holds));
+        }
+        let event = ideal(decide(&state)).unwrap_or(Event::Asked(Ask::GoOn));
+        holds.extend(state.held);
+        state = apply(&state, &event).map_err(|illegal| format!("{illegal} in {state:?}"))?;
+    }
+    Err(format!("no end from {start:?}; it stands at {state:?}"))
+}
+
+#[test]
+fn the_law_holds_and_no_state_is_a_dead_end() {
+    let events = all_events(3);
+    let mut states = 0;
+    for rules in rules(2, 2) {
+        for (state, ()) in explore(rules) {
+            states += 1;
+            law(&state, &events).unwrap_or_else(|broken| panic!("{broken}"));
+            let (_, holds) = ends(state).unwrap_or_else(|stuck| panic!("{stuck}"));
+            assert!(holds.len() <= 3, "a person is asked again and again: {holds:?} from {state:?}");
+            assert!(decide(&state) != Action::Stop || state.ended().is_some() || state.held.is_some(), "stopped for nothing: {state:?}");
+        }
+    }
+    println!("{states} states, {} events each", events.len());
+}
+
+prop_compose! {
+    fn any_rules()(
+        kind in prop::sample::select(vec![Kind::Rotate, Kind::Install, Kind::Replace]),
+        on_timeout in prop::sample::select(vec![OnTimeout::Rollback, OnTimeout::Hold]),
+        (proved, disables, asks_use, replays) in any::<(bool, bool, bool, bool)>(),
+        (stores, consumers, attempts) in (1..=4u8, 1..=5u8, 1..=5u8),
+    ) -> Rules {
+        Rules { kind, proved, disables, asks_use, replays, on_timeout, stores, consumers, attempts }
+    }
+}
+
+proptest! {
+    #[test]
+    fn ideal_answers_end_done(rules in any_rules()) {
+        let (end, holds) = ends(State::start(rules)).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(end, End::Done);
+        let by_hand = rules.kind == Kind::Rotate && !rules.proved;
+        prop_assert_eq!(holds, if by_hand { vec![Why::RevokeByHand] } else { vec![] });
+    }
+
+    #[test]
+    fn any_walk_keeps_the_law_and_finds_an_end(rules in any_rules(), choices in prop::collection::vec(any::<prop::sample::Index>(), 0..120)) {
+        let events = all_events(6);
+        let mut state = State::start(rules);
+        for choice in choices {
+            law(&state, &events).map_err(TestCaseError::fail)?;
+            ends(state).map_err(TestCaseError::fail)?;
+            let nexts = nexts(&state);
+            if nexts.is_empty() {
+                prop_assert!(state.ended().is_some());
+                break;
+            }
+            state = choice.get(&nexts).1;
+        }
+    }
+
+    /// A takeover at any point of any walk tells nothing new the second time.
+    #[test]
+    fn two_takeovers_in_a_row_are_one(rules in any_rules(), choices in prop::collection::vec(any::<prop::sample::Index>(), 0..120)) {
+        let mut state = State::start(rules);
+        for choice in choices {
+            if let Ok(once) = apply(&state, &Event::Resumed) {
+                prop_assert_eq!(apply(&once, &Event::Resumed), Ok(once));
+            }
+            let nexts = nexts(&state);
+            if nexts.is_empty() {
+                break;
+            }
+            state = choice.get(&nexts).1;
+        }
+    }
+}
