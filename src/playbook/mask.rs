@@ -23,10 +23,7 @@ static FIELD: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// The byte ranges of a line that must not be shown, in order and apart from each other.
 pub(super) fn hidden(line: &str) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    if let Some(shapes) = SHAPES.as_ref() {
-        found.extend(shapes.find_iter(line).map(|hit| hit.range()));
-    }
+    let mut found = shaped(line);
     if let Some(field) = FIELD.as_ref() {
         for hit in field.captures_iter(line) {
             let (Some(name), Some(value)) = (hit.get(1), hit.name("value")) else { continue };
@@ -35,6 +32,15 @@ pub(super) fn hidden(line: &str) -> Vec<Range<usize>> {
                 found.push(value.start()..value.start() + text.len());
             }
         }
+    }
+    apart(found)
+}
+
+/// Those that look like a secret wherever they stand.
+fn shaped(line: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    if let Some(shapes) = SHAPES.as_ref() {
+        found.extend(shapes.find_iter(line).map(|hit| hit.range()));
     }
     let mut from = 0;
     for word in line.split(|c: char| c.is_whitespace() || "\"',[]{}|#".contains(c)) {
@@ -74,9 +80,9 @@ const NAMES: [&str; 9] = ["key", "token", "secret", "passw", "passphrase", "cred
 
 /// A value under a field with a secret's name that plainly is none.
 fn harmless(name: &str, text: &str) -> bool {
-    let reference = text.parse::<super::SecretRef>().is_ok();
+    let reference = text.parse::<super::SecretRef>().is_ok() && !text.contains(char::is_whitespace);
     let word = ["secret", "id", "name", "created_at", "true", "false", "null", "~", ""].contains(&text);
-    reference || word || (name.eq_ignore_ascii_case("key_name") && text.contains('{')) || text.parse::<super::Span>().is_ok()
+    reference || word || name.eq_ignore_ascii_case("keyroll") || (name.eq_ignore_ascii_case("key_name") && text.contains('{')) || text.parse::<super::Span>().is_ok()
 }
 
 /// Twenty or more characters with letters and digits are a secret, unless they are a path, a host or a reference.
@@ -88,7 +94,8 @@ fn random(word: &str) -> bool {
     let mixed = |text: &str| {
         text.bytes().any(|c| c.is_ascii_lowercase()) && text.bytes().any(|c| c.is_ascii_uppercase()) && text.bytes().any(|c| c.is_ascii_digit())
     };
-    if word.len() >= 40 && word.chars().all(base64) && mixed(word) {
+    let whole = word.trim_end_matches(':');
+    if whole.len() >= 40 && whole.chars().all(base64) && mixed(whole) {
         return true;
     }
     word.split(['/', ':', '=', '@', '?', '&']).any(|part| {
@@ -97,9 +104,9 @@ fn random(word: &str) -> bool {
     })
 }
 
-/// The text with everything hidden that could be a secret.
+/// A message with everything hidden that looks like a secret.
 pub fn masked(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(|line| cover(line, &hidden(line)).0).collect();
+    let lines: Vec<String> = text.split('\n').map(|line| cover(line, &shaped(line)).0).collect();
     lines.join("\n")
 }
 

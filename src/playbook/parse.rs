@@ -119,7 +119,10 @@ impl Reader {
     }
 
     fn playbook(&mut self, root: &Node) -> Option<Playbook> {
-        let top = Place { line: 1, column: 1, ..Place::default() };
+        let top = match root.entries().first() {
+            Some((key, _)) => key.at,
+            None => Place { line: 1, column: 1, ..Place::default() },
+        };
         match &root.value {
             Value::Map(_) => {}
             Value::Nothing => {

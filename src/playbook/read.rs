@@ -30,6 +30,8 @@ pub(super) fn read<T: DeserializeOwned>(node: &Node, key: Option<Place>) -> Resu
             Ok(value) if notes.faults.borrow().is_empty() => return Ok(value),
             Ok(_) => break,
             Err(wrong) => {
+                // A type's own `custom` error comes after its visit, and so without its place.
+                let wrong = scrubbed(wrong, node).at(node, key);
                 let excused = wrong.lacks.is_some_and(|name| notes.left_out.borrow().contains(&(wrong.holder, name.to_owned())));
                 if !excused {
                     notes.add(wrong.fault);
@@ -373,7 +375,8 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
         let Some((key, node)) = self.value.take() else { return Err(Wrong::new(Fault::new("a value without its key"))) };
-        seed.deserialize(At { node, key: Some(key.at), notes: self.notes }).map_err(|mut wrong| {
+        seed.deserialize(At { node, key: Some(key.at), notes: self.notes }).map_err(|wrong| {
+            let mut wrong = scrubbed(wrong, node).at(node, Some(key.at));
             wrong.entry.get_or_insert((node, self.holder, key.text.clone()));
             wrong
         })
@@ -394,7 +397,8 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         let skip = self.notes.skip.borrow();
         let Some(node) = self.items.by_ref().find(|node| !skip.contains(&std::ptr::from_ref(*node))) else { return Ok(None) };
         drop(skip);
-        seed.deserialize(At { node, key: None, notes: self.notes }).map(Some).map_err(|mut wrong| {
+        seed.deserialize(At { node, key: None, notes: self.notes }).map(Some).map_err(|wrong| {
+            let mut wrong = scrubbed(wrong, node).at(node, None);
             wrong.entry.get_or_insert((node, holder, String::new()));
             wrong
         })

@@ -163,7 +163,10 @@ fn junk(text: &str) -> Option<Fault> {
 /// The parser's error in our own words: its own may quote the text.
 fn said(error: &serde_saphyr::Error) -> Fault {
     use serde_saphyr::Error;
-    let error = error.without_snippet();
+    let mut error = error.without_snippet();
+    while let Error::AliasError { error: inner, .. } = error {
+        error = inner;
+    }
     let fault = match error {
         Error::Eof { .. } => Fault::new("the file is empty").instead("start from `keyroll init`"),
         Error::MultipleDocuments { .. } => several(),
@@ -172,13 +175,11 @@ fn said(error: &serde_saphyr::Error) -> Fault {
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::AliasReplayCounterOverflow { .. } => {
-            Fault::new("nested too deeply, or far too large for a playbook").instead("write it out plainly, without anchors and aliases")
-        }
+        | Error::AliasReplayCounterOverflow { .. } => too_much(),
         Error::UnknownAnchor { .. } => Fault::new("an alias (`*…`) without its anchor (`&…`)").instead("quote a text that begins with `*`"),
         Error::RecursiveReferencesRequireWeakTypes { .. } => Fault::new("an alias inside its own anchor").instead("write it out plainly"),
         Error::MergeValueNotMapOrSeqOfMaps { .. } => Fault::new("`<<` needs a mapping").instead("write the fields out plainly"),
-        Error::Message { msg, .. } => Fault::new(format!("not YAML: {}", unquoted(msg))),
+        Error::ExternalMessage { msg, .. } => syntax(msg),
         _ => Fault::new("not YAML").instead("check the indentation, and quote texts with special characters"),
     };
     match error.location() {
@@ -187,33 +188,33 @@ fn said(error: &serde_saphyr::Error) -> Fault {
     }
 }
 
+fn too_much() -> Fault {
+    Fault::new("nested too deeply, or far too large for a playbook").instead("write it out plainly, without anchors and aliases")
+}
+
 fn several() -> Fault {
     Fault::new("several documents in one file").instead("one playbook a file: split it at the `---`")
 }
 
-/// Without anything between quotes or backquotes that is longer than a character or two.
-fn unquoted(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(open) = rest.find(['`', '\'', '"']) {
-        let quote = rest[open..].chars().next().unwrap_or('`');
-        out += &rest[..open];
-        let tail = &rest[open + 1..];
-        match tail.find(quote) {
-            Some(close) if close <= 2 => {
-                out += &rest[open..=open + 1 + close];
-                rest = &tail[close + 1..];
-            }
-            Some(close) => {
-                out += "…";
-                rest = &tail[close + 1..];
-            }
-            None => {
-                rest = "";
-            }
-        }
+/// The parser's message, chosen among ours.
+fn syntax(said: &str) -> Fault {
+    let table = [
+        ("mapping values", "a `:` where none can be", "quote a text that has `: ` in it, and check the indentation"),
+        ("unexpected character", "a text cannot begin with this character", "put it in quotes"),
+        ("quoted scalar", "a quote without its partner", "close it on the same line"),
+        ("bracket", "a bracket without its partner", "check `[ ]` and `{ }`"),
+        ("flow", "a bracket without its partner, or a comma is missing", "check `[ ]`, `{ }` and the commas"),
+        ("':' indicator", "a bracket without its partner, or a comma is missing", "check `[ ]`, `{ }` and the commas"),
+        ("block collection", "a list whose items do not line up", "begin each item with `- ` in the same column"),
+        ("expected key", "fields that do not line up", "indent the fields of one mapping alike"),
+        ("simple key", "a field without its `:`", "write `field: value`"),
+    ];
+    if ["nest", "recursion", "depth"].iter().any(|word| said.contains(word)) {
+        return too_much();
     }
-    out + rest
+    let found = table.iter().find(|(word, ..)| said.contains(word));
+    let (what, instead) = found.map_or(("not YAML", "check the indentation, and quote texts with special characters"), |(_, what, instead)| (what, instead));
+    Fault::new(what).instead(instead)
 }
 
 /// Puts back what was written where YAML saw a number or a boolean: `1.10` is not `1.1` in a name.
