@@ -26,4 +26,7 @@ pub mod retry;
 
 pub mod adapters;
 
+pub mod report;
 pub mod sandbox;
+
+pub mod cli;

@@ -3,7 +3,6 @@
 mod amend;
 mod app;
 mod completions;
-mod demo;
 mod drive;
 mod fail;
 mod history;
@@ -107,8 +106,6 @@ enum Verb {
     Amend(amend::Args),
     /// Do without the proof of one instance or consumer; its reason is recorded
     Waive(waive::Args),
-    /// See a whole rotation in a sandbox on this machine
-    Demo(demo::Args),
     /// Print completions for a shell
     Completions(completions::Args),
 }
@@ -146,7 +143,6 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
             Verb::Waive(args) => waive::run(&app, &args).await,
-            Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
         }
     });

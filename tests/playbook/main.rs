@@ -10,7 +10,8 @@ mod world;
 use std::sync::Arc;
 
 use keyroll::{
-    adapters::build::{World, build, clashes, identities},
+    ports::World,
+    adapters::build::{build, clashes, identities},
     playbook::{Fault, Instances, Playbook, RolloutSpec, Source, Span, WriteSource},
 };
 
