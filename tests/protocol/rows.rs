@@ -184,6 +184,21 @@ fn row_7_the_first_sign_enables_the_old_key_and_a_person_decides() {
 }
 
 #[test]
+fn row_7_proof_that_fails_while_the_old_key_is_off_enables_it() {
+    for answer in [Answer::No, Answer::Bad] {
+        let walk = Walk::new(REVERSIBLE).until(Wait(Pause::Soak)).saw(Query::Everyone(New), answer);
+        assert_eq!(walk.next(), Intend(Enable));
+    }
+}
+
+#[test]
+fn row_7_an_amended_playbook_does_not_go_back_before_a_disable() {
+    let walk = Walk::new(REVERSIBLE).until(Intend(Delete(Old))).asked(Ask::Amend);
+    assert_eq!(walk.next(), Look(Query::Everyone(New)));
+    assert_eq!(done(&walk.ends(End::Done)), [Delete(Old)]);
+}
+
+#[test]
 fn row_7_a_disable_that_is_refused_at_once_changed_nothing() {
     let walk = Walk::new(REVERSIBLE).refused(Disable, Refusal::Denied).held(Why::Refused(Refusal::Denied));
     assert!(may_go_back(&walk));

@@ -97,7 +97,6 @@ impl Bystander {
                 never!(self.dead, "a promote after the end");
             }
             Effect::Create => never!(self.dirty != 0, "another create while a store may show the last key"),
-            Effect::Rollout(Role::New, i) => never!(i > 0 && phase != Phase::Rollout(i), "a consumer out of order"),
             Effect::Rollout(..) | Effect::Enable => {}
         }
         Ok(())
