@@ -53,7 +53,13 @@ fn part<P: ?Sized>(block: &Block, kinds: &[Kind<P>], what: &str, ctx: &Ctx, faul
     }
 }
 
-fn wire(playbook: &Playbook, (place, consumer): (usize, &Consumer), registry: &Registry, ctx: &Ctx, faults: &mut Vec<Fault>) -> Option<Wiring> {
+fn wire(
+    playbook: &Playbook,
+    (place, consumer): (usize, &Consumer),
+    registry: &Registry,
+    ctx: &Ctx,
+    faults: &mut Vec<Fault>,
+) -> Option<Wiring> {
     let rollout = match &consumer.rollout {
         RolloutSpec::None => Some(None),
         RolloutSpec::By(block) => part(block, &registry.rollouts, "rollout", ctx, faults).map(Some),
@@ -86,7 +92,11 @@ fn capable(playbook: &Playbook, provider: &dyn Provider, faults: &mut Vec<Fault>
     if provider.switch().is_none() {
         for (field, set) in [("disable_for", revoke.disable_for), ("watch", revoke.watch)] {
             if set.is_some() {
-                lacks(field, format!("`{kind}` cannot disable a key, only delete it"), &format!("take `{field}` out; `grace` is the wait before the delete"));
+                lacks(
+                    field,
+                    format!("`{kind}` cannot disable a key, only delete it"),
+                    &format!("take `{field}` out; `grace` is the wait before the delete"),
+                );
             }
         }
     }

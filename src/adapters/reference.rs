@@ -35,7 +35,7 @@ pub fn reference(registry: &Registry) -> String {
         let mut names: Vec<&String> = defs.keys().collect();
         names.sort_by_key(|name| name.to_lowercase());
         for name in names {
-            if !["providers", "stores", "instances", "rollouts", "consumer"].contains(&name.as_str()) {
+            if !["providers", "stores", "instances", "rollouts", "consumer", "Span", "SecretRef"].contains(&name.as_str()) {
                 section(&mut page, &root, 3, name, &defs[name]);
             }
         }
@@ -87,7 +87,18 @@ fn section(page: &mut String, root: &Value, depth: usize, title: &str, schema: &
         *page += "| form | type | meaning |\n|---|---|---|\n";
         for form in forms {
             let (name, value) = match form["properties"].as_object().and_then(|fields| fields.iter().next()) {
-                Some((name, value)) => (format!("`{name}: …`"), kind(value)),
+                Some((name, value)) if form["properties"].as_object().is_some_and(|fields| fields.len() == 1) => {
+                    (format!("`{name}: …`"), kind(value))
+                }
+                Some(_) => {
+                    let names: Vec<String> = form["properties"]
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .map(|(name, value)| format!("`{name}` ({})", kind(value)))
+                        .collect();
+                    (names.join(", "), "mapping".into())
+                }
                 None => (word(form).unwrap_or_else(|| "–".into()), kind(form)),
             };
             let meaning = form["description"].as_str().unwrap_or_default();

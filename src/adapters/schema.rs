@@ -17,6 +17,7 @@ pub fn schema(registry: &Registry) -> Value {
     let rollouts = one_of(&registry.rollouts, &mut generator, None);
     let mut defs: Map<String, Value> = generator.take_definitions(true).into_iter().collect();
     if let Some(consumer) = defs.get_mut("consumer").and_then(Value::as_object_mut) {
+        consumer.insert("required".into(), json!(["name"]));
         consumer.insert(
             "oneOf".into(),
             json!([{ "required": ["instances", "health"], "not": { "required": ["job"] } }, { "required": ["job"], "not": { "anyOf": [{ "required": ["instances"] }, { "required": ["health"] }] } }]),

@@ -47,14 +47,14 @@ impl Block {
     /// # Errors
     /// A [`Fault`] with its place, without the text found there; others of the same block are in [`Fault::also`].
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
-        let root = tree::parse(&self.source.text)?;
+        let root = tree::of(&self.source)?;
         let (key, node) = root.walk(&self.path).ok_or_else(|| Fault::new(format!("`{}` is missing", self.kind)))?;
         read::read(node, key).map_err(Fault::together)
     }
 
     /// Line and column of its name, or of a field below it: `block.place(&["auth", "token"])`.
     pub fn place(&self, below: &[&str]) -> Option<(usize, usize)> {
-        let root = tree::parse(&self.source.text).ok()?;
+        let root = tree::of(&self.source).ok()?;
         let (key, mut node) = root.walk(&self.path)?;
         let mut at = key.unwrap_or(node.at);
         for name in below {

@@ -162,7 +162,9 @@ pub(super) fn claims(reader: &mut Reader, key: &Key, health: &Node) {
             "it does not say how a copy names its key",
             "add exactly one of `version`, `key_id` and `fingerprint`: `version: { json: /openai/version }`",
         ),
-        [_, (second, _), ..] => reader.fault(second.at, "two ways to name the key", "keep exactly one of `version`, `key_id` and `fingerprint`"),
+        [_, (second, _), ..] => {
+            reader.fault(second.at, "two ways to name the key", "keep exactly one of `version`, `key_id` and `fingerprint`")
+        }
     }
 }
 

@@ -12,7 +12,9 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, Fault> {
         let name = path.display().to_string();
         let broken = |error: &std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => Fault::new(format!("there is no file {name}")).instead("check the path, or write one with `keyroll init`"),
+            std::io::ErrorKind::NotFound => {
+                Fault::new(format!("there is no file {name}")).instead("check the path, or write one with `keyroll init`")
+            }
             std::io::ErrorKind::PermissionDenied => {
                 Fault::new(format!("{name} may not be read")).instead("check the file's owner and permissions")
             }

@@ -82,7 +82,11 @@ const NAMES: [&str; 9] = ["key", "token", "secret", "passw", "passphrase", "cred
 fn harmless(name: &str, text: &str) -> bool {
     let reference = text.parse::<super::SecretRef>().is_ok() && !text.contains(char::is_whitespace);
     let word = ["secret", "id", "name", "created_at", "true", "false", "null", "~", ""].contains(&text);
-    reference || word || name.eq_ignore_ascii_case("keyroll") || (name.eq_ignore_ascii_case("key_name") && text.contains('{')) || text.parse::<super::Span>().is_ok()
+    reference
+        || word
+        || name.eq_ignore_ascii_case("keyroll")
+        || (name.eq_ignore_ascii_case("key_name") && text.contains('{'))
+        || text.parse::<super::Span>().is_ok()
 }
 
 /// Twenty or more characters with letters and digits are a secret, unless they are a path, a host or a reference.
@@ -92,7 +96,9 @@ fn random(word: &str) -> bool {
     }
     let base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
     let mixed = |text: &str| {
-        text.bytes().any(|c| c.is_ascii_lowercase()) && text.bytes().any(|c| c.is_ascii_uppercase()) && text.bytes().any(|c| c.is_ascii_digit())
+        text.bytes().any(|c| c.is_ascii_lowercase())
+            && text.bytes().any(|c| c.is_ascii_uppercase())
+            && text.bytes().any(|c| c.is_ascii_digit())
     };
     let whole = word.trim_end_matches(':');
     if whole.len() >= 40 && whole.chars().all(base64) && mixed(whole) {

@@ -99,6 +99,7 @@ pub struct Consumer {
 
 /// Who proves it.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a playbook has a handful of them")]
 pub enum Instances {
     /// Copies that are running now.
     Running {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Block, Consumer, Fault, HealthSpec, Instances, Job, Playbook, Probe, RevokeSpec, RolloutSpec, Seg, Source, Span, Store,
-    VerifySpec, WriteSource, check, read, tree,
+    Block, Consumer, Fault, HealthSpec, Instances, Job, Playbook, Probe, RevokeSpec, RolloutSpec, Seg, Source, Span, Store, VerifySpec,
+    WriteSource, check, read, tree,
     tree::{Key, Node, Place, Value},
     words,
 };
@@ -34,7 +34,7 @@ impl Playbook {
     /// # Errors
     /// Everything that is wrong, in the order of the text.
     pub fn parse(source: Arc<Source>) -> Result<Self, Vec<Fault>> {
-        let root = tree::parse(&source.text).map_err(|fault| vec![fault])?;
+        let root = tree::of(&source).map_err(|fault| vec![fault])?;
         let mut reader = Reader { source, faults: Vec::new() };
         let playbook = reader.playbook(&root);
         let mut faults = reader.faults;
@@ -51,8 +51,8 @@ impl Playbook {
     /// Line and column of a field's value, by its way: `["revoke", "watch"]`; a list's place as a number. Of the nearest
     /// thing above it where the field is not written.
     pub fn place(&self, way: &[&str]) -> Option<(usize, usize)> {
-        let root = tree::parse(&self.source.text).ok()?;
-        let (mut node, mut at) = (&root, None);
+        let root = tree::of(&self.source).ok()?;
+        let (mut node, mut at) = (&*root, None);
         for step in way {
             node = match (&node.value, step.parse::<usize>()) {
                 (Value::List(items), Ok(place)) => items.get(place)?,
@@ -102,8 +102,9 @@ impl Reader {
     }
 
     fn twice(&mut self, holder: &Node) {
-        for (place, (key, _)) in holder.entries().iter().enumerate() {
-            if holder.entries()[..place].iter().any(|(other, _)| other.text == key.text) {
+        let mut seen = std::collections::HashSet::new();
+        for (key, _) in holder.entries() {
+            if !seen.insert(key.text.as_str()) {
                 self.fault(key.at, "the same field twice", "keep one of them");
             }
         }
@@ -193,7 +194,9 @@ impl Reader {
             };
             match texts {
                 Some(texts) => drop(labels.insert(key.text.clone(), texts)),
-                None => self.fault(node.at, "a label is a text or a list of texts", "write for example `env: production` or `access: [a, b]`"),
+                None => {
+                    self.fault(node.at, "a label is a text or a list of texts", "write for example `env: production` or `access: [a, b]`")
+                }
             }
         }
         Some(labels)

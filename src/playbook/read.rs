@@ -1,14 +1,13 @@
 //! From the tree to any type, by serde: all faults of a value at once, each in our words and with its place.
 
-use std::{
-    cell::RefCell,
-    collections::HashSet,
-    fmt,
-};
+use std::{cell::RefCell, collections::HashSet, fmt};
 
 use serde::{
     Deserializer,
-    de::{self, DeserializeOwned, DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor},
+    de::{
+        self, DeserializeOwned, DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, VariantAccess,
+        Visitor,
+    },
 };
 
 use super::{
@@ -31,7 +30,7 @@ pub(super) fn read<T: DeserializeOwned>(node: &Node, key: Option<Place>) -> Resu
             Ok(_) => break,
             Err(wrong) => {
                 // A type's own `custom` error comes after its visit, and so without its place.
-                let wrong = scrubbed(wrong, node).at(node, key);
+                let wrong = *scrubbed(wrong, node).at(node, key).0;
                 let excused = wrong.lacks.is_some_and(|name| notes.left_out.borrow().contains(&(wrong.holder, name.to_owned())));
                 if !excused {
                     notes.add(wrong.fault);
@@ -68,9 +67,12 @@ impl Notes {
     }
 }
 
-/// serde's error, caught before it can quote anything.
+/// serde's error, caught before it can quote anything. Boxed: it goes through every return.
 #[derive(Debug)]
-struct Wrong {
+struct Wrong(Box<Mistake>);
+
+#[derive(Debug)]
+struct Mistake {
     fault: Fault,
     /// The field a mapping lacks.
     lacks: Option<&'static str>,
@@ -82,7 +84,7 @@ struct Wrong {
 
 impl Wrong {
     fn new(fault: Fault) -> Self {
-        Self { fault, lacks: None, holder: std::ptr::null(), entry: None }
+        Self(Box::new(Mistake { fault, lacks: None, holder: std::ptr::null(), entry: None }))
     }
     fn expected(expected: &dyn Expected) -> Self {
         let shown = expected.to_string();
@@ -93,14 +95,15 @@ impl Wrong {
             "a map" => "a mapping",
             text if text.starts_with("struct ") || text.starts_with("internally tagged") => "a mapping",
             text if text.starts_with("enum ") || text.starts_with("variant ") => "one of its known forms",
-            "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "a nonzero u8" | "a nonzero u16" | "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => {
-                "a whole number, 0 or more"
-            }
+            "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "a nonzero u8" | "a nonzero u16" | "a nonzero u32" | "a nonzero u64"
+            | "a nonzero usize" => "a whole number, 0 or more",
             "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
             "f32" | "f64" => "a number",
             text => text,
         };
-        Self::new(Fault::new("the wrong kind of value").instead(format!("write {}", wanted.strip_prefix("tuple struct ").unwrap_or(wanted))))
+        Self::new(
+            Fault::new("the wrong kind of value").instead(format!("write {}", wanted.strip_prefix("tuple struct ").unwrap_or(wanted))),
+        )
     }
     fn at(mut self, node: &Node, key: Option<Place>) -> Self {
         if self.fault.at.is_none() {
@@ -111,6 +114,20 @@ impl Wrong {
             self.holder = node;
         }
         self
+    }
+}
+
+impl std::ops::Deref for Wrong {
+    type Target = Mistake;
+
+    fn deref(&self) -> &Mistake {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Wrong {
+    fn deref_mut(&mut self) -> &mut Mistake {
+        &mut self.0
     }
 }
 
@@ -126,7 +143,9 @@ impl de::Error for Wrong {
     fn custom<T: fmt::Display>(message: T) -> Self {
         let message = message.to_string();
         if message == NOT_A_REFERENCE {
-            return Self::new(Fault::new(message).instead("write `env:NAME`, `file:/path`, `vault:mount/path#field` or `aws:secret-id#field`"));
+            return Self::new(
+                Fault::new(message).instead("write `env:NAME`, `file:/path`, `vault:mount/path#field` or `aws:secret-id#field`"),
+            );
         }
         if message.starts_with("data did not match any variant") {
             return Self::new(Fault::new("none of the forms that are allowed here"));
@@ -202,8 +221,9 @@ impl<'de> At<'de> {
     fn map<V: Visitor<'de>>(self, visitor: V, known: Option<&'static [&'static str]>) -> Result<V::Value, Wrong> {
         let Value::Map(entries) = &self.node.value else { return Err(self.wrong("a mapping: `field: value`")) };
         let mut kept = Vec::with_capacity(entries.len());
-        for (place, (key, value)) in entries.iter().enumerate() {
-            if entries[..place].iter().any(|(other, _)| other.text == key.text) {
+        let mut seen = HashSet::new();
+        for (key, value) in entries {
+            if !seen.insert(key.text.as_str()) {
                 self.notes.add(Fault::new("the same field twice").at(key.at.line, key.at.column).instead("keep one of them"));
             } else if known.is_some_and(|known| !known.contains(&key.text.as_str())) {
                 let fault = Fault::new("unknown field").at(key.at.line, key.at.column);
@@ -224,7 +244,8 @@ fn scrubbed(mut wrong: Wrong, node: &Node) -> Wrong {
     }
     let mut texts = Vec::new();
     node.scalars(&mut |text| texts.push(text.trim()));
-    for said in [Some(&mut wrong.fault.what), wrong.fault.instead.as_mut()].into_iter().flatten() {
+    let fault = &mut wrong.fault;
+    for said in [Some(&mut fault.what), fault.instead.as_mut()].into_iter().flatten() {
         for text in &texts {
             if text.len() >= 4 && said.contains(text) && said != NOT_A_REFERENCE {
                 *said = said.replace(text, "…");
@@ -434,7 +455,9 @@ struct Content<'de> {
 
 impl<'de> Content<'de> {
     fn content(self) -> Result<At<'de>, Wrong> {
-        self.content.ok_or_else(|| Wrong::new(Fault::new("this word needs a value").instead("write `word: value`")).at(self.from.node, self.from.key))
+        self.content.ok_or_else(|| {
+            Wrong::new(Fault::new("this word needs a value").instead("write `word: value`")).at(self.from.node, self.from.key)
+        })
     }
 }
 

@@ -19,17 +19,25 @@ pub fn render_coloured(faults: &[Fault], source: &Source) -> String {
     draw(faults, source, &Renderer::styled())
 }
 
+/// Nobody reads more at once.
+const MOST: usize = 50;
+
 fn draw(faults: &[Fault], source: &Source, renderer: &Renderer) -> String {
     // Where it is no YAML there is no tree; then only the line itself says what could be a secret.
     let root = tree::parse(&source.text).ok();
     let mut faults: Vec<Fault> = faults.iter().cloned().flat_map(Fault::each).collect();
     faults.sort_by_key(|fault| fault.at);
-    let drawn: Vec<String> = faults.iter().map(|fault| one(fault, source, root.as_ref(), renderer)).collect();
+    let mut drawn: Vec<String> = faults.iter().take(MOST).map(|fault| one(fault, source, root.as_ref(), renderer)).collect();
+    if faults.len() > MOST {
+        drawn.push(format!("and {} more", faults.len() - MOST));
+    }
     drawn.join("\n\n") + "\n"
 }
 
 fn one(fault: &Fault, source: &Source, root: Option<&Node>, renderer: &Renderer) -> String {
-    let shown = fault.at.and_then(|(line, column)| Some((line, Line::new(source.text.lines().nth(line.checked_sub(1)?)?, line, column, fault, root))));
+    let shown = fault
+        .at
+        .and_then(|(line, column)| Some((line, Line::new(source.text.lines().nth(line.checked_sub(1)?)?, line, column, fault, root))));
     let mut group: Group<'_> = Level::ERROR.primary_title(masked(&fault.what)).elements(std::iter::empty::<Element<'_>>());
     group = match &shown {
         Some((number, line)) => group.element(

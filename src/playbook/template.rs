@@ -59,7 +59,11 @@ pub fn template(answers: &Answers) -> String {
     page.line(0, "probe: { level: auth, times: 3 }", "how often a new key must work before any store sees it");
     page.line(0, "stores:", "every place the key lives");
     store(&mut page, answers);
-    let write = if pair(answers) { format!("write: {{ {}: secret, key_id: id }}", quoted(&answers.field)) } else { format!("write: {{ {}: secret }}", quoted(&answers.field)) };
+    let write = if pair(answers) {
+        format!("write: {{ {}: secret, key_id: id }}", quoted(&answers.field))
+    } else {
+        format!("write: {{ {}: secret }}", quoted(&answers.field))
+    };
     page.line(4, &write, "our fields: which takes the key, which its id; others stay untouched");
     page.line(4, "stale_for: 5m", "the longest a reader may still get the old value (caches, agents)");
     page.line(0, "consumers:", "who reads the key, in order; the first is the canary");
@@ -68,7 +72,11 @@ pub fn template(answers: &Answers) -> String {
     let copies = if copies.is_empty() { "\"10.0.0.7:8080\"".to_owned() } else { copies.join(", ") };
     page.line(4, &format!("instances: {{ fixed: [{copies}] }}"), "its running copies; also dns, http_sd, file_sd");
     page.line(4, &format!("expect: {}", answers.instances.len().max(1)), "at least so many must prove that they use the new key");
-    page.line(4, &format!("health: {{ path: {}, version: {{ json: /key/version }} }}", quoted(&answers.health)), "where a copy tells which version it uses");
+    page.line(
+        4,
+        &format!("health: {{ path: {}, version: {{ json: /key/version }} }}", quoted(&answers.health)),
+        "where a copy tells which version it uses",
+    );
     page.line(4, "rollout: none", "it reads the new key by itself");
     page.line(4, "max_request: 15m", "the longest request in flight");
     page.line(0, "verify:", "how long to wait for the proof");

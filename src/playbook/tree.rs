@@ -1,13 +1,19 @@
 //! The YAML as a tree that remembers where everything stands. Read once; every type is then read from the tree, so that
 //! no library's message, which may quote a secret, ever reaches a person.
 
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, Weak},
+};
+
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
 use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
 
-use super::{Fault, Seg};
+use super::{Fault, Seg, Source};
 
 /// A playbook is a page of text; more is not a playbook.
 pub(super) const LONGEST: usize = 1 << 20;
@@ -110,6 +116,24 @@ impl Node {
     }
 }
 
+thread_local! {
+    /// The last text's tree: a playbook's blocks are read one after the other, and the reading is most of the work.
+    static LAST: RefCell<Option<(Weak<Source>, Rc<Node>)>> = const { RefCell::new(None) };
+}
+
+/// The tree of a source, read once for all of its blocks.
+pub(super) fn of(source: &Arc<Source>) -> Result<Rc<Node>, Fault> {
+    // The weak pointer keeps the address from being given to another source, so the same address is the same text.
+    let known =
+        LAST.with_borrow(|last| last.as_ref().filter(|(of, _)| of.as_ptr() == Arc::as_ptr(source)).map(|(_, node)| Rc::clone(node)));
+    if let Some(node) = known {
+        return Ok(node);
+    }
+    let node = Rc::new(parse(&source.text)?);
+    LAST.set(Some((Arc::downgrade(source), Rc::clone(&node))));
+    Ok(node)
+}
+
 /// Reads the text into a tree.
 ///
 /// # Errors
@@ -140,7 +164,8 @@ pub(super) fn parse(text: &str) -> Result<Node, Fault> {
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000, max_replay_stack_depth: 8 },
     };
-    let mut node: Node = serde_saphyr::with_deserializer_from_str_with_options(text, options, |from| Node::deserialize(from)).map_err(|error| said(&error))?;
+    let mut node: Node = serde_saphyr::with_deserializer_from_str_with_options(text, options, |from| Node::deserialize(from))
+        .map_err(|error| said(&error))?;
     raw(&mut node, text);
     Ok(node)
 }
@@ -213,7 +238,8 @@ fn syntax(said: &str) -> Fault {
         return too_much();
     }
     let found = table.iter().find(|(word, ..)| said.contains(word));
-    let (what, instead) = found.map_or(("not YAML", "check the indentation, and quote texts with special characters"), |(_, what, instead)| (what, instead));
+    let (what, instead) =
+        found.map_or(("not YAML", "check the indentation, and quote texts with special characters"), |(_, what, instead)| (what, instead));
     Fault::new(what).instead(instead)
 }
 
@@ -221,7 +247,9 @@ fn syntax(said: &str) -> Fault {
 fn raw(node: &mut Node, text: &str) {
     match &mut node.value {
         Value::Plain(shown) => {
-            if let Some(written) = text.get(node.at.from..node.at.to).map(str::trim).filter(|written| !written.is_empty() && !written.starts_with('*')) {
+            if let Some(written) =
+                text.get(node.at.from..node.at.to).map(str::trim).filter(|written| !written.is_empty() && !written.starts_with('*'))
+            {
                 *shown = written.to_owned();
             }
         }

@@ -45,7 +45,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("unknown store", "- shelf:", "- cupboard:"),
     ("two kinds in one store", "    stale_for: 5m", "    file: { path: /x }\n    stale_fr: 5m"),
     ("adapter's own rule", "path: ai/openai", "path: /ai/openai"),
-    ("several faults in one block", "    project: proj_abc123\n    admin_key: env:ADMIN_KEY\n    size: 3", "    prject: p\n    admin_key: sk-abc\n    size: big"),
+    (
+        "several faults in one block",
+        "    project: proj_abc123\n    admin_key: env:ADMIN_KEY\n    size: 3",
+        "    prject: p\n    admin_key: sk-abc\n    size: big",
+    ),
     ("a field twice", "every: 90d", "every: 90d\nevery: 30d"),
     ("bad syntax", "labels: {", "labels: { ["),
     ("within shorter than stable_for", "within: 10m", "within: 10s"),

@@ -35,7 +35,11 @@ fn strange_texts_get_one_clear_fault_at_once() {
         ("longer than 1 MiB", "a: b\n".repeat(2 * mib), "the file is longer than 1 MiB"),
         ("an alias bomb", bomb(), "nested too deeply, or far too large for a playbook"),
         ("deep flow nesting", "[".repeat(100_000), "nested too deeply, or far too large for a playbook"),
-        ("deep block nesting", (0..500).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect(), "nested too deeply, or far too large for a playbook"),
+        (
+            "deep block nesting",
+            (0..500).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect(),
+            "nested too deeply, or far too large for a playbook",
+        ),
         ("very many nodes", format!("[{}]", "1,".repeat(200_000)), "nested too deeply, or far too large for a playbook"),
         ("one line of a megabyte", format!("keyroll: {}", "x".repeat(mib - 100)), "an unknown schema version"),
         ("control characters", "keyroll: 1\nname: \u{0}\u{1}".into(), "not a text file: there is a control character"),
@@ -55,7 +59,15 @@ fn strange_texts_get_one_clear_fault_at_once() {
 
 #[test]
 fn a_mapping_as_a_key_and_odd_tags_do_no_harm() {
-    for text in ["? {a: b}\n: c\n", "!!binary x: y\n", "keyroll: !foo 1\n", "{{}}: {{}}\n", "keyroll: 1\n? \n", "\u{feff}keyroll: 2\n", "%YAML 9.9\n---\na: b\n"] {
+    for text in [
+        "? {a: b}\n: c\n",
+        "!!binary x: y\n",
+        "keyroll: !foo 1\n",
+        "{{}}: {{}}\n",
+        "keyroll: 1\n? \n",
+        "\u{feff}keyroll: 2\n",
+        "%YAML 9.9\n---\na: b\n",
+    ] {
         one(text);
     }
 }

@@ -98,11 +98,16 @@ fn a_word_that_looks_like_a_number_stays_as_it_was_written() {
 
 #[test]
 fn anchors_and_merges_may_be_used() {
-    let text = FULL.replace("{ path: /healthz, version: { json: /secrets/openai/version }, timeout: 2s }", "&h { path: /healthz, version: { json: /v } }")
-        + "";
-    let text = text.replace("    job: { runs_every: 24h, max_run: 2h }", "    instances: { fixed: [\"a:1\"] }\n    health: { <<: *h, path: /other }");
+    let text = FULL.replace(
+        "{ path: /healthz, version: { json: /secrets/openai/version }, timeout: 2s }",
+        "&h { path: /healthz, version: { json: /v } }",
+    ) + "";
+    let text = text
+        .replace("    job: { runs_every: 24h, max_run: 2h }", "    instances: { fixed: [\"a:1\"] }\n    health: { <<: *h, path: /other }");
     let (playbook, _) = load(&text).expect("anchors");
-    assert!(matches!(&playbook.consumers[1].instances, Instances::Running { health, .. } if health.path == "/other" && health.version.is_some()));
+    assert!(
+        matches!(&playbook.consumers[1].instances, Instances::Running { health, .. } if health.path == "/other" && health.version.is_some())
+    );
 }
 
 #[test]
@@ -133,10 +138,7 @@ fn two_playbooks_of_one_key_clash_and_both_files_are_named() {
         let found = clashes(&[(&first.0, &first.1), (&second.0, &second.1)]);
         assert_eq!(found.len(), count, "{what}");
         if let Some(clash) = found.first() {
-            assert_eq!(
-                clash.to_string(),
-                "playbook.yaml and other.yaml would rotate the same key: shelf ai/openai/production#api_key"
-            );
+            assert_eq!(clash.to_string(), "playbook.yaml and other.yaml would rotate the same key: shelf ai/openai/production#api_key");
         }
     }
     let shared = |path: &str| FULL.replace("size: 3", "shared: true").replace("ai/openai/production", path);
@@ -150,6 +152,7 @@ fn the_schema_accepts_what_is_read_and_names_every_kind() {
     assert_eq!(schema["$defs"]["providers"]["oneOf"][0]["properties"]["acme"]["properties"]["project"]["description"], "The project.");
     assert_eq!(schema["$defs"]["stores"]["oneOf"][0]["required"], serde_json::json!(["shelf", "write", "stale_for"]));
     assert_eq!(schema["properties"]["consumers"]["items"]["$ref"], "#/$defs/consumer");
+    assert_eq!(schema["$defs"]["consumer"]["required"], serde_json::json!(["name"]));
     // Every reference leads somewhere.
     fn references(value: &serde_json::Value, all: &mut Vec<String>) {
         match value {

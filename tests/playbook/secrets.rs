@@ -16,8 +16,12 @@ fn faults(text: &str) -> Vec<Fault> {
 
 /// The byte ranges of every scalar in the full playbook, keys too.
 fn scalars() -> Vec<(usize, usize)> {
+    scalars_of(FULL)
+}
+
+fn scalars_of(text: &str) -> Vec<(usize, usize)> {
     let pattern = regex::Regex::new(r#""[^"\n]*"|[^\s\[\]{},:"](?:[^\s\[\]{},":]|:\S)*"#).unwrap();
-    pattern.find_iter(FULL).map(|hit| (hit.start(), hit.end())).filter(|(from, to)| &FULL[*from..*to] != "-").collect()
+    pattern.find_iter(text).map(|hit| (hit.start(), hit.end())).filter(|(from, to)| &text[*from..*to] != "-").collect()
 }
 
 const CANARIES: &[&str] = &[
@@ -49,7 +53,8 @@ fn a_secret_in_any_place_is_in_no_message() {
 
 #[test]
 fn a_secret_in_any_place_beside_a_mistake_is_not_drawn() {
-    let slips = [("witin: 10m", "within: 10m"), ("tmes: 3", "times: 3"), ("key_idd: id", "key_id: id"), ("sizze: 3", "size: 3"), ("rle:", "role:")];
+    let slips =
+        [("witin: 10m", "within: 10m"), ("tmes: 3", "times: 3"), ("key_idd: id", "key_id: id"), ("sizze: 3", "size: 3"), ("rle:", "role:")];
     for canary in CANARIES {
         for (from, to) in scalars() {
             // All slips at once, so that nearly every line of the file is drawn.
@@ -66,7 +71,16 @@ fn a_secret_in_any_place_beside_a_mistake_is_not_drawn() {
 
 #[test]
 fn a_plain_password_in_a_secrets_field_is_covered_whole() {
-    for password in ["CANARY", "CANARY with, commas CANARY", "\"CANARY 'quoted' CANARY\"", "'CANARY: x'", "|\n      CANARY\n      CANARY", "{ CANARY: CANARY }", "[CANARY]", "env: CANARY"] {
+    for password in [
+        "CANARY",
+        "CANARY with, commas CANARY",
+        "\"CANARY 'quoted' CANARY\"",
+        "'CANARY: x'",
+        "|\n      CANARY\n      CANARY",
+        "{ CANARY: CANARY }",
+        "[CANARY]",
+        "env: CANARY",
+    ] {
         let text = FULL.replacen("env:ADMIN_KEY", password, 1);
         let faults = faults(&text);
         let said = format!("{faults:?}\n{}", render(&faults, &source(&text)));
@@ -81,4 +95,26 @@ fn a_playbooks_debug_shows_no_text() {
     let text = FULL.replacen("# ", "", 0) + "# sk-CANARY\n";
     let playbook = Playbook::parse(source(&text)).expect("a good playbook");
     assert!(!format!("{playbook:?}").contains("CANARY"));
+}
+
+#[test]
+fn the_real_adapters_say_no_secret_either() {
+    let registry = keyroll::adapters::registry::Registry::builtin();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let lines: Vec<&str> = text.lines().map(|line| line.split(" # ").next().unwrap_or_default().trim_end()).collect();
+        let good: String = lines.iter().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        for canary in CANARIES {
+            for (from, to) in scalars_of(&good) {
+                let text = format!("{}{canary}{}", &good[..from], &good[to..]);
+                let faults = match Playbook::parse(source(&text)) {
+                    Err(faults) => faults,
+                    Ok(playbook) => build(&playbook, &registry, &world::ctx()).err().unwrap_or_default(),
+                };
+                let said = format!("{faults:?}\n{}", render(&faults, &source(&text)));
+                assert!(!said.contains("CANARY"), "{canary} instead of `{}`:\n{said}", &good[from..to]);
+            }
+        }
+    }
 }
