@@ -71,7 +71,7 @@ impl Demo {
         let fleet = Fleet::start(INSTANCES, config).await?;
         let traffic = Traffic::start(fleet.present(), REQUESTS)?;
         let folder = Folder::new()?;
-        let admin_key = folder.write("admin-key", provider.admin_key())?;
+        let admin_key = folder.write("admin-key", provider.admin_key().reveal())?;
         let token = folder.write("vault-token", vault.token())?;
         let instances: Vec<String> = fleet.present().borrow().iter().map(|address| format!("\"{address}\"")).collect();
         let playbook = format!(
@@ -130,7 +130,6 @@ revoke: {{ grace: 2s }}
     /// Ends the traffic and counts.
     pub async fn finish(self) -> Summary {
         let traffic = self.traffic.stop().await;
-        let requests = self.provider.requests();
         let stored = self.vault.get(PATH).and_then(|(_, fields)| fields.get("key_id")?.as_str().map(str::to_owned));
         let live = self.provider.live_keys();
         self.fleet.stop().await;
@@ -138,7 +137,7 @@ revoke: {{ grace: 2s }}
             sent: traffic.sent,
             failed: traffic.failed,
             first_failure: traffic.first_failure,
-            refused: requests.refused,
+            refused: self.provider.keys().iter().map(|key| key.refused).sum(),
             live: live.iter().map(ToString::to_string).collect(),
             stored,
         }

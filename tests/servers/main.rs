@@ -13,6 +13,7 @@ mod common;
 mod provider;
 #[path = "../contracts/store.rs"]
 mod store;
+mod rotation;
 mod vault;
 #[path = "../contracts/vault_bench.rs"]
 mod vault_bench;

@@ -28,6 +28,12 @@ fn told(variable: &str) -> World {
     }
 }
 
+/// The address and the root token, for tests of other files.
+pub fn server() -> (String, String) {
+    let world = world();
+    (world.address.clone(), world.token.clone())
+}
+
 mod store {
     async fn fresh() -> crate::vault_bench::VaultBench {
         super::world().bench()

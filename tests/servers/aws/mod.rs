@@ -27,8 +27,17 @@ pub struct Admin {
     secret: String,
 }
 
+impl Admin {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+}
+
 /// The administrator of this run; moto checks signatures and policies from here on.
-async fn admin() -> &'static Admin {
+pub async fn admin() -> &'static Admin {
     static ADMIN: OnceCell<Admin> = OnceCell::const_new();
     ADMIN.get_or_init(make_admin).await
 }
@@ -61,7 +70,7 @@ async fn settings(endpoint: &str, id: &str, secret: &str) -> SdkConfig {
 }
 
 /// The test's own way to moto.
-async fn direct() -> SdkConfig {
+pub async fn direct() -> SdkConfig {
     let admin = admin().await;
     settings(&server("KEYROLL_TEST_MOTO"), &admin.id, &admin.secret).await
 }
