@@ -23,3 +23,5 @@ pub mod driver;
 pub mod retry;
 
 pub mod adapters;
+
+pub mod sandbox;

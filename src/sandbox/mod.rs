@@ -1,0 +1,3 @@
+//! A world to try keyroll in: everything runs in this process, on 127.0.0.1.
+
+pub mod provider;
