@@ -168,6 +168,24 @@ fn name(method: &reqwest::Method, url: &url::Url) -> String {
     format!("{method} {}://{}{port}{}", url.scheme(), url.host_str().unwrap_or("?"), url.path())
 }
 
+/// Text as one segment of a path, or one value of a query: percent-encoded (RFC 3986 §2.3), so that an id can name nothing else.
+///
+/// # Errors
+/// For an empty text and for `.` and `..`, which URL parsers drop: `DELETE /keys/..` would be another request.
+pub fn segment(text: &str) -> Got<String> {
+    if matches!(text, "" | "." | "..") {
+        return Err(Failure::refused(Refusal::Invalid, None, "an id that is empty, `.` or `..` cannot stand in an address"));
+    }
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded += &format!("%{byte:02X}"),
+        }
+    }
+    Ok(encoded)
+}
+
 fn broken(asked: &str, error: &reqwest::Error) -> Failure {
     if error.is_connect() || error.is_builder() {
         return Failure::not_sent(format!("{asked}: no connection ({})", cause(error)));

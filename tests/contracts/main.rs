@@ -6,7 +6,6 @@ mod common;
 mod provider;
 mod secrets;
 mod store;
+mod store_file;
 mod store_vault;
 mod vault_bench;
-
-mod store_file;

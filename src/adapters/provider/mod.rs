@@ -1,10 +1,39 @@
-pub mod vault_approle;
+//! Who issues and revokes keys: one file a provider.
+
 pub mod aws_iam;
+pub mod http;
+pub mod openai;
+pub mod vault_approle;
 
 use super::registry::Kind;
-use crate::ports::Provider;
+use crate::{playbook::Fault, ports::Provider};
 
 /// All of them.
 pub fn all() -> Vec<Kind<dyn Provider>> {
-    vec![vault_approle::KIND, aws_iam::KIND]
+    vec![openai::KIND, aws_iam::KIND, vault_approle::KIND, http::KIND]
+}
+
+/// An `http` or `https` address without the slash at its end; one that holds a user or password is refused, for it would be shown.
+fn address(field: &str, text: &str) -> Result<String, Fault> {
+    let plain = "a plain address: `https://api.example.com/v1`";
+    match url::Url::parse(text) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Err(Fault::new(format!("`{field}` holds a user or password: a secret must not stand in a playbook")).instead(plain))
+        }
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(Fault::new(format!("`{field}` is not an address")).instead(plain)),
+    }
+}
+
+/// The fewest visible characters at a redacted value's end that tell keys apart.
+const FEWEST_VISIBLE: usize = 3;
+
+/// Whether a value can be the one behind `sk-abc...wxyz`. Dots, stars and the ellipsis hide.
+fn behind(redacted: &str, value: &str) -> bool {
+    let Some(hidden) = ["...", "…", "**"].iter().filter_map(|mark| redacted.find(mark)).min() else { return false };
+    let (head, rest) = redacted.split_at(hidden);
+    let tail = rest.trim_start_matches(['.', '…', '*']);
+    tail.chars().count() >= FEWEST_VISIBLE && value.len() > head.len() + tail.len() && value.starts_with(head) && value.ends_with(tail)
 }

@@ -1,0 +1,271 @@
+//! An OpenAI-like provider for the demo and for tests: an admin API whose keys really work and really die, the same keys behind
+//! a relay's plainer API, and faults on demand. It listens on 127.0.0.1 and ends when it is dropped.
+
+mod fault;
+mod routes;
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::Router;
+use chrono::{DateTime, SubsecRound, Utc};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use fault::Fault;
+
+use crate::{ids::KeyId, secret::Secret};
+
+/// The only project there is.
+pub const PROJECT: &str = "proj_sandbox";
+
+/// A running provider.
+pub struct SandboxProvider {
+    at: SocketAddr,
+    admin_key: Secret,
+    world: Shared,
+    _end: DropGuard,
+}
+
+/// What one key went through.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyView {
+    /// The id that a delete takes: a service account's.
+    pub id: KeyId,
+    /// The name it was made with.
+    pub name: String,
+    /// When it was made, to the second.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used, to the second.
+    pub last_used: Option<DateTime<Utc>>,
+    /// Whether a call with it works now.
+    pub live: bool,
+    /// Whether it is out of the listing.
+    pub deleted: bool,
+    /// Calls with it that worked.
+    pub ok: u64,
+    /// Calls with it that were refused.
+    pub refused: u64,
+}
+
+/// One key. Its value is not kept: a digest finds it.
+struct Key {
+    /// The service account, or the user who owns it.
+    id: KeyId,
+    /// The key's own id.
+    key_id: String,
+    name: String,
+    of_user: bool,
+    sha256: String,
+    redacted: String,
+    created_at: DateTime<Utc>,
+    last_used: Option<DateTime<Utc>>,
+    enabled: bool,
+    /// Deleted; calls are refused from then on.
+    dies: Option<Instant>,
+    ok: u64,
+    refused: u64,
+}
+
+impl Key {
+    fn live(&self) -> bool {
+        self.enabled && self.dies.is_none_or(|dies| Instant::now() < dies)
+    }
+}
+
+/// What the provider knows.
+struct World {
+    admin: String,
+    keys: Vec<Key>,
+    /// The relay's replies by idempotency key.
+    replays: HashMap<String, (KeyId, Secret)>,
+    /// Admin requests, as method and path.
+    requests: Vec<(String, String)>,
+    rules: Vec<fault::Rule>,
+    dies_after: Duration,
+    page: usize,
+    strangers: u64,
+    made: u64,
+}
+
+type Shared = Arc<Mutex<World>>;
+
+fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SandboxProvider {
+    /// Listens on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// Where no port can be had.
+    pub async fn start() -> std::io::Result<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let at = listener.local_addr()?;
+        let admin_key = Secret::new(format!("sk-admin-{}", random(40)));
+        let world = World {
+            admin: admin_key.sha256(),
+            keys: Vec::new(),
+            replays: HashMap::new(),
+            requests: Vec::new(),
+            rules: Vec::new(),
+            dies_after: Duration::ZERO,
+            page: 100,
+            strangers: 0,
+            made: 0,
+        };
+        let world = Arc::new(Mutex::new(world));
+        let end = CancellationToken::new();
+        let app = Router::new().fallback(routes::answer).with_state(routes::App { world: world.clone(), end: end.clone() });
+        let (service, stop) = (app.into_make_service_with_connect_info::<fault::Cut>(), end.clone());
+        tokio::spawn(async move {
+            let serving = axum::serve(fault::Door(listener), service).with_graceful_shutdown(stop.cancelled_owned());
+            if let Err(error) = serving.await {
+                tracing::warn!(%error, "the sandbox's provider ended");
+            }
+        });
+        Ok(Self { at, admin_key, world, _end: end.drop_guard() })
+    }
+
+    /// The OpenAI-like API: `http://127.0.0.1:4711/v1`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.at)
+    }
+    /// The relay's API over the same keys: `/keys` lies below it, and `/v1/models` beside it.
+    pub fn relay_url(&self) -> String {
+        format!("http://{}/relay", self.at)
+    }
+    /// The credential of both admin APIs, as a bearer token.
+    pub fn admin_key(&self) -> &Secret {
+        &self.admin_key
+    }
+
+    /// Makes a service account with one key, as a person would have done before.
+    pub fn seed_key(&self, name: &str) -> (KeyId, Secret) {
+        lock(&self.world).make(name)
+    }
+    /// Gives a service account one more key.
+    pub fn seed_second_key(&self, account: &KeyId) -> Secret {
+        let mut world = lock(&self.world);
+        let (made, secret) = world.make("second");
+        if let Some(key) = world.keys.iter_mut().find(|key| key.id == made) {
+            key.id = account.clone();
+        }
+        secret
+    }
+    /// Makes a key that belongs to a user, not to a service account.
+    pub fn seed_user_key(&self, name: &str) -> (KeyId, Secret) {
+        let mut world = lock(&self.world);
+        let (id, secret) = world.make(name);
+        if let Some(key) = world.keys.iter_mut().find(|key| key.id == id) {
+            key.of_user = true;
+        }
+        (id, secret)
+    }
+
+    /// From now on a deleted key works for this long.
+    pub fn dies_after(&self, time: Duration) {
+        lock(&self.world).dies_after = time;
+    }
+    /// The most items of one page, at least 1.
+    pub fn page_size(&self, items: usize) {
+        lock(&self.world).page = items.max(1);
+    }
+    /// Makes the `nth` (from 1) request from now on of this method and path go wrong, once. A `*` in the path stands for one
+    /// segment: `/v1/organization/projects/*/service_accounts`.
+    pub fn inject(&self, method: &str, path: &str, nth: usize, fault: Fault) {
+        lock(&self.world).rules.push(fault::Rule::new(method, path, nth, fault));
+    }
+
+    /// All keys there ever were, in the order of their making.
+    pub fn keys(&self) -> Vec<KeyView> {
+        let world = lock(&self.world);
+        let view = |key: &Key| KeyView {
+            id: key.id.clone(),
+            name: key.name.clone(),
+            created_at: key.created_at,
+            last_used: key.last_used,
+            live: key.live(),
+            deleted: key.dies.is_some(),
+            ok: key.ok,
+            refused: key.refused,
+        };
+        world.keys.iter().map(view).collect()
+    }
+    /// The ids of those that work now.
+    pub fn live_keys(&self) -> Vec<KeyId> {
+        self.keys().into_iter().filter(|key| key.live).map(|key| key.id).collect()
+    }
+    /// Calls with values that were never issued.
+    pub fn strangers(&self) -> u64 {
+        lock(&self.world).strangers
+    }
+    /// Every admin request so far, as method and path, whatever came of it.
+    pub fn requests(&self) -> Vec<(String, String)> {
+        lock(&self.world).requests.clone()
+    }
+    /// How many admin requests were of this method and path; `*` as in [`SandboxProvider::inject`].
+    pub fn count(&self, method: &str, path: &str) -> usize {
+        lock(&self.world).requests.iter().filter(|(by, at)| by == method && fault::fits(path, at)).count()
+    }
+}
+
+impl World {
+    fn make(&mut self, name: &str) -> (KeyId, Secret) {
+        self.made += 1;
+        let value = format!("sk-svcacct-{}", random(40));
+        let redacted = format!("{}...{}", &value[..8], &value[value.len() - 4..]);
+        let secret = Secret::new(value);
+        let id = KeyId::new(format!("svc_acct_{:04}{}", self.made, random(8)));
+        self.keys.push(Key {
+            id: id.clone(),
+            key_id: format!("key_{:04}{}", self.made, random(8)),
+            name: name.to_owned(),
+            of_user: false,
+            sha256: secret.sha256(),
+            redacted,
+            created_at: Utc::now().trunc_subsecs(0),
+            last_used: None,
+            enabled: true,
+            dies: None,
+            ok: 0,
+            refused: 0,
+        });
+        (id, secret)
+    }
+
+    /// Deletes every key of this id; whether there was one.
+    fn delete(&mut self, id: &str) -> bool {
+        let dies = Instant::now() + self.dies_after;
+        let mut found = false;
+        for key in self.keys.iter_mut().filter(|key| key.id.as_str() == id && key.dies.is_none()) {
+            key.dies = Some(dies);
+            found = true;
+        }
+        found
+    }
+
+    /// A call with a key: whether it is let in.
+    fn call(&mut self, secret: &Secret) -> bool {
+        let digest = secret.sha256();
+        let Some(key) = self.keys.iter_mut().find(|key| key.sha256 == digest) else {
+            self.strangers += 1;
+            return false;
+        };
+        let live = key.live();
+        if live {
+            key.ok += 1;
+            key.last_used = Some(Utc::now().trunc_subsecs(0));
+        } else {
+            key.refused += 1;
+        }
+        live
+    }
+}
+
+fn random(letters: usize) -> String {
+    (0..letters).map(|_| fastrand::alphanumeric()).collect()
+}
