@@ -142,7 +142,7 @@ fn a_block_that_cannot_be_safe_is_refused() {
         ("{ path: /v1/models }", "{ path: /v1/models, url: \"https://relay.internal/x\" }", "either"),
         ("{ path: /v1/models }", "{ path: /v1/models, alive: [200, 401] }", "both"),
         ("{ path: /v1/models }", "{ path: /v1/models, dead: [401, 503] }", "4xx"),
-        ("items: /keys", "itens: /keys", "itens"),
+        ("items: /keys", "itens: /keys", "items"),
     ] {
         let block = good.replacen(from, to, 1);
         assert_ne!(block, good, "{from} stands in the block");
