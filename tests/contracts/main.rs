@@ -3,7 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod openai_shapes;
 mod provider;
+mod provider_bench;
+mod provider_faults;
+mod provider_http;
+mod provider_openai;
 mod secrets;
 mod store;
 mod store_file;

@@ -1,9 +1,12 @@
 //! The block of an `http` provider, and what must hold in it before anybody is called.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::Value;
 
 use super::template;
@@ -43,8 +46,8 @@ pub struct Config {
 }
 
 /// A request header's value. A secret is a reference by its type.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum Header {
     /// `Bearer ` and the secret that stands there.
     Bearer(SecretRef),
@@ -53,6 +56,43 @@ pub enum Header {
     /// This text; refused for headers that carry credentials.
     Text(String),
 }
+
+/// Read by hand: serde's own messages repeat what they do not expect, and here that is likely a secret.
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(FORMS)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Header, E> {
+                Err(E::custom(FORMS))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let header = match map.next_key::<String>()?.as_deref() {
+                    Some("bearer") => Header::Bearer(map.next_value()?),
+                    Some("ref") => Header::Ref(map.next_value()?),
+                    Some("text") => Header::Text(map.next_value()?),
+                    _ => return Err(A::Error::custom(FORMS)),
+                };
+                match map.next_key::<IgnoredAny>()? {
+                    None => Ok(header),
+                    Some(_) => Err(A::Error::custom(FORMS)),
+                }
+            }
+        }
+
+        from.deserialize_any(Reader)
+    }
+}
+
+/// What a header's value can be.
+const FORMS: &str = "a header is `{ bearer: env:NAME }`, `{ ref: env:NAME }` or `{ text: … }`: a secret must not stand in a playbook";
 
 /// An HTTP method.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

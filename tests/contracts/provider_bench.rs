@@ -1,0 +1,135 @@
+//! The benches of `openai` and `http`: the adapter, built from a playbook's text, beside the stand-in.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keyroll::{
+    adapters::{Ctx, registry::Registry, wire::Wire},
+    ids::KeyId,
+    playbook::{Block, Fault, SecretRef, Seg, Source},
+    ports::{Failure, Got, Provider, Secrets},
+    protocol::Refusal,
+    sandbox::provider::{Fault as Mishap, PROJECT, SandboxProvider},
+    secret::Secret,
+};
+
+use crate::provider::ProviderBench;
+
+/// Knows one secret, at `env:ADMIN`.
+struct OneSecret(Secret);
+
+#[async_trait]
+impl Secrets for OneSecret {
+    async fn read(&self, reference: &SecretRef) -> Got<Secret> {
+        match reference {
+            SecretRef::Env(name) if name == "ADMIN" => Ok(self.0.duplicate()),
+            other => Err(Failure::refused(Refusal::Gone, None, format!("{other} is not set"))),
+        }
+    }
+}
+
+/// Builds a provider as `validate` and `run` do.
+pub fn build(kind: &str, block: &str, admin: &Secret) -> Result<Arc<dyn Provider>, Fault> {
+    let indented: String = block.lines().map(|line| format!("    {line}\n")).collect();
+    let source = Source { name: "test.yaml".into(), text: format!("provider:\n  {kind}:\n{indented}") };
+    let path = vec![Seg::Key("provider".into()), Seg::Key(kind.into())];
+    let block = Block { kind: kind.into(), path, source: Arc::new(source) };
+    let ctx = Ctx { secrets: Arc::new(OneSecret(admin.duplicate())), wire: Wire::new().expect("TLS") };
+    let kinds = Registry::builtin().providers;
+    let kind = kinds.iter().find(|known| known.name == kind).expect("a known provider");
+    (kind.build)(&block, &ctx)
+}
+
+/// An adapter and its stand-in.
+pub struct Bench {
+    pub server: SandboxProvider,
+    pub provider: Arc<dyn Provider>,
+    pub seeded: Vec<KeyId>,
+    /// The paths that create, and delete one key.
+    pub create: &'static str,
+    pub delete: &'static str,
+    pub at_once: bool,
+}
+
+/// The relay, with everything that it offers.
+pub const RELAY: &str = r#"
+headers:
+  Authorization: { bearer: env:ADMIN }
+  X-Tenant: { text: acme }
+create: { path: /keys, body: { name: "{name}", labels: ["{token}"] }, id: /id, secret: /key }
+list:
+  path: /keys
+  items: /keys
+  id: /id
+  name: /name
+  created_at: /created_at
+  last_used: /last_used
+  enabled: { at: /disabled, is: false }
+  redacted: /redacted
+  next: { page: { query: page } }
+delete: { path: "/keys/{id}" }
+disable: { method: PATCH, path: "/keys/{id}", body: { disabled: true } }
+enable: { method: PATCH, path: "/keys/{id}", body: { disabled: false } }
+"#;
+
+impl Bench {
+    pub async fn openai() -> Self {
+        let server = SandboxProvider::start().await.expect("a port");
+        let block = format!("project: {PROJECT}\nadmin_key: env:ADMIN\nbase_url: {}/\n", server.base_url());
+        let provider = build("openai", &block, server.admin_key()).unwrap_or_else(|fault| panic!("{}", fault.what));
+        let create = "/v1/organization/projects/*/service_accounts";
+        Self::seeded(server, provider, create, "/v1/organization/projects/*/service_accounts/*")
+    }
+
+    pub async fn relay() -> Self {
+        Self::relay_with(str::to_owned).await
+    }
+
+    /// The relay with a changed block.
+    pub async fn relay_with(change: impl Fn(&str) -> String) -> Self {
+        let server = SandboxProvider::start().await.expect("a port");
+        let probe = format!("probe: {{ url: \"{}/models\" }}", server.base_url());
+        let block = format!("base_url: {}\n{}{probe}\n", server.relay_url(), change(RELAY));
+        let provider = build("http", &block, server.admin_key()).unwrap_or_else(|fault| panic!("{}", fault.what));
+        Self::seeded(server, provider, "/relay/keys", "/relay/keys/*")
+    }
+
+    /// Five keys on pages of two.
+    fn seeded(server: SandboxProvider, provider: Arc<dyn Provider>, create: &'static str, delete: &'static str) -> Self {
+        server.page_size(2);
+        let seeded = (1..=5).map(|number| server.seed_key(&format!("by hand {number}")).0).collect();
+        Self { server, provider, seeded, create, delete, at_once: true }
+    }
+
+    /// Makes the next create go wrong.
+    pub fn spoil_create(&self, fault: Mishap) {
+        self.server.inject("POST", self.create, 1, fault);
+    }
+}
+
+#[async_trait]
+impl ProviderBench for Bench {
+    fn provider(&self) -> Arc<dyn Provider> {
+        self.provider.clone()
+    }
+    fn seeded(&self) -> Vec<KeyId> {
+        self.seeded.clone()
+    }
+    async fn creates(&self) -> Option<usize> {
+        Some(self.server.count("POST", self.create))
+    }
+    async fn lose_next_create(&self) -> bool {
+        self.spoil_create(Mishap::DropAfter);
+        true
+    }
+    async fn lose_next_delete(&self) -> bool {
+        self.server.inject("DELETE", self.delete, 1, Mishap::DropAfter);
+        true
+    }
+    fn dead_at_once(&self) -> bool {
+        self.at_once
+    }
+    fn own_secrets(&self) -> Vec<Secret> {
+        vec![self.server.admin_key().duplicate()]
+    }
+}
