@@ -23,3 +23,4 @@ pub mod driver;
 pub mod retry;
 
 pub mod adapters;
+pub mod report;
