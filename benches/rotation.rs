@@ -65,9 +65,14 @@ fn answer(mut stream: TcpStream) {
     write!(upstream, "GET /v1/secret/data/bench/{path} HTTP/1.0\r\nHost: {host}\r\nX-Vault-Token: {token}\r\n\r\n").unwrap();
     let mut body = String::new();
     upstream.read_to_string(&mut body).unwrap();
-    let version = body.split("\"version\":").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>()).unwrap_or_default();
+    let version =
+        body.split("\"version\":").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>()).unwrap_or_default();
     let body = format!("{{\"version\":{}}}", if version.is_empty() { "0" } else { &version });
-    let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let _ = write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
 }
 
 fn playbook(name: &str, port: u16) -> String {

@@ -11,7 +11,12 @@ use std::{
 use async_trait::async_trait;
 use chrono::Utc;
 use keyroll::{
-    adapters::{Ctx, build, registry::{Kind, Registry}, secrets, wire::Wire},
+    adapters::{
+        Ctx, build,
+        registry::{Kind, Registry},
+        secrets,
+        wire::Wire,
+    },
     ids::{Identity, KeyId},
     playbook::{Playbook, Source, render},
     ports::{Ambiguity, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},

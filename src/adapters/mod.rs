@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-pub mod clock;
 pub mod aws;
 pub mod build;
+pub mod clock;
 pub mod discovery;
 pub mod health;
 pub mod provider;

@@ -35,11 +35,18 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let names = |loaded: &load::Loaded| loaded.book.consumers.iter().map(|consumer| consumer.name.clone()).collect::<Vec<_>>();
     let fields = |loaded: &load::Loaded| loaded.book.stores.iter().map(|store| store.write.clone()).collect::<Vec<_>>();
     let kept = [
-        ("the stores, their fields and the provider", build::identities(&before.book, &before.world) == build::identities(&after.book, &after.world) && fields(&before) == fields(&after)),
+        (
+            "the stores, their fields and the provider",
+            build::identities(&before.book, &before.world) == build::identities(&after.book, &after.world)
+                && fields(&before) == fields(&after),
+        ),
         ("the provider's account", before.world.provider.describe() == after.world.provider.describe()),
         ("the consumers and their order", names(&before) == names(&after)),
         ("the waits", waits(&after.book) == found.plan.waits),
-        ("disable_for, idle_for and on_timeout", before.book.revoke == after.book.revoke && before.book.verify.on_timeout == after.book.verify.on_timeout),
+        (
+            "disable_for, idle_for and on_timeout",
+            before.book.revoke == after.book.revoke && before.book.verify.on_timeout == after.book.verify.on_timeout,
+        ),
     ];
     if let Some((what, _)) = kept.iter().find(|(_, same)| !same) {
         return Err(Fail::usage(format!("an open rotation keeps {what}; only how consumers are found, asked and rolled out may change"))

@@ -97,5 +97,7 @@ pub async fn find(journal: &dyn Journal, word: Option<&str>) -> Result<Rotation,
 
 /// The journal that must be there, for verbs about a rotation.
 pub async fn required(app: &App) -> Result<SqliteJournal, Fail> {
-    app.existing_journal().await?.ok_or_else(|| Fail::usage("there is no journal yet: nothing was ever rotated from here").next("keyroll run PLAYBOOK"))
+    app.existing_journal()
+        .await?
+        .ok_or_else(|| Fail::usage("there is no journal yet: nothing was ever rotated from here").next("keyroll run PLAYBOOK"))
 }

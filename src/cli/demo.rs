@@ -1,6 +1,6 @@
 //! `keyroll demo`: a whole rotation in a sandbox, through the production adapters.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -57,7 +57,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     Ok(code)
 }
 
-async fn rotate(app: &App, demo: &Demo, journal_path: &PathBuf) -> Result<u8, Fail> {
+async fn rotate(app: &App, demo: &Demo, journal_path: &Path) -> Result<u8, Fail> {
     let journal = SqliteJournal::open(journal_path).await?;
     let source = Arc::new(Source { name: "demo.yaml".into(), text: demo.playbook().to_owned() });
     let loaded = load::text(app, &app.ctx()?, &source).map_err(|faults| Fail::usage(crate::playbook::render(&faults, &source)))?;
@@ -71,7 +71,7 @@ async fn rotate(app: &App, demo: &Demo, journal_path: &PathBuf) -> Result<u8, Fa
 }
 
 /// Kills a real keyroll process when the store has just taken the new key, then resumes in this one.
-async fn crash(app: &App, demo: &Demo, journal_path: &PathBuf) -> Result<u8, Fail> {
+async fn crash(app: &App, demo: &Demo, journal_path: &Path) -> Result<u8, Fail> {
     let broken = |error: std::io::Error| Fail::new(5, format!("the sandbox cannot start a second keyroll: {error}"));
     let mut child = tokio::process::Command::new(std::env::current_exe().map_err(broken)?)
         .args(["run", "--output", "json", "--yes", "--journal"])
@@ -105,7 +105,11 @@ async fn crash(app: &App, demo: &Demo, journal_path: &PathBuf) -> Result<u8, Fai
     let journal = SqliteJournal::open(journal_path).await?;
     let found: Rotation = app::find(&journal, None).await?;
     if !app.json() {
-        anstream::println!("\nkilled (SIGKILL), between two records. The journal says:\n  {}\n\n$ keyroll resume {}", report::words::keys(&found), found.id);
+        anstream::println!(
+            "\nkilled (SIGKILL), between two records. The journal says:\n  {}\n\n$ keyroll resume {}",
+            report::words::keys(&found),
+            found.id
+        );
     }
     let loaded = load::journaled(app, &found.plan.origin, &found.playbook)?;
     let mut view = drive::view(app);

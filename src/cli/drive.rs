@@ -1,7 +1,5 @@
 //! Drives a rotation with a view, and says how it ended.
 
-use std::time::Duration;
-
 use tokio_util::sync::CancellationToken;
 
 use super::{App, Fail, load::Loaded};
@@ -28,13 +26,13 @@ pub struct Waiting {
 /// The view that fits the output.
 pub fn view(app: &App) -> Box<dyn View> {
     if app.json() {
-        Box::new(report::json::Json::stdout())
+        Box::new(report::Json::new(std::io::stdout()))
     } else if app.global.quiet {
         Box::new(Blind)
     } else if std::io::IsTerminal::is_terminal(&std::io::stdout()) && app.global.verbose == 0 {
-        Box::new(report::live::Live::terminal())
+        Box::new(report::Live::on_terminal())
     } else {
-        Box::new(report::plain::Plain::stdout())
+        Box::new(report::Plain::new(anstream::stdout()))
     }
 }
 
@@ -57,7 +55,8 @@ pub async fn append(
     view: &mut dyn View,
 ) -> Result<(), Fail> {
     let refuse = |what: String| Fail::usage(what);
-    let next = crate::protocol::apply(&rotation.state, &event).map_err(|_| refuse(format!("rotation {} cannot take that now", rotation.id)).of(rotation))?;
+    let next = crate::protocol::apply(&rotation.state, &event)
+        .map_err(|_| refuse(format!("rotation {} cannot take that now", rotation.id)).of(rotation))?;
     let record = journal.append(lease, app.clock.now(), event, detail, next.ended().is_some()).await?;
     rotation.add(&record).map_err(|broken| refuse(broken.to_string()).of(rotation))?;
     view.see(&Sight::Recorded(rotation, &record));
@@ -101,7 +100,7 @@ async fn finish(app: &App, journal: &dyn Journal, rotation: &Rotation, stopped: 
         if stopped && rotation.state.ended().is_none() {
             anstream::eprintln!("stopped between two steps; nothing is half-done");
         }
-        anstream::print!("{}", report::summary::summary(rotation, &records, app.clock.now()));
+        anstream::print!("{}", report::summary(rotation, &records));
     }
     Ok(report::exit_code(rotation))
 }
@@ -133,6 +132,3 @@ async fn signal() -> bool {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return false };
     tokio::select! { got = interrupt.recv() => got.is_some(), got = terminate.recv() => got.is_some() }
 }
-
-/// Waits longer than this are worth a word before the run begins.
-pub const LONG: Duration = Duration::from_secs(900);

@@ -53,9 +53,9 @@ impl Fail {
     /// With the state of both keys, and what to type for it.
     #[must_use]
     pub fn of(mut self, rotation: &Rotation) -> Self {
-        self.keys = Some(report::keys(rotation));
+        self.keys = Some(report::words::keys(rotation));
         if self.next.is_empty() {
-            self.next = report::next(rotation);
+            self.next = report::words::next(rotation);
         }
         self
     }

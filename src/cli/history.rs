@@ -6,11 +6,11 @@ use crate::{ports::Clock, report};
 pub async fn run(app: &App) -> Result<u8, Fail> {
     let rotations = super::status::all(app).await?;
     if app.json() {
-        println!("{}", report::status::table_json(&rotations, app.clock.now()));
+        println!("{}", report::status_json(&rotations, app.clock.now()));
     } else if rotations.is_empty() {
         anstream::println!("no rotations yet\nnext: keyroll run PLAYBOOK, or keyroll demo to see one");
     } else {
-        anstream::print!("{}", report::status::history(&rotations, app.clock.now()));
+        anstream::print!("{}", report::history(&rotations));
     }
     Ok(0)
 }

@@ -101,7 +101,10 @@ fn answers(args: &Args, ask: bool) -> Result<Answers, Fail> {
         _ => "The file's path",
     };
     let instances = if args.instances.is_empty() {
-        text(&None, "Its running copies, host:port, with commas", &usual.instances.join(","))?.split(',').map(|one| one.trim().to_owned()).collect()
+        text(&None, "Its running copies, host:port, with commas", &usual.instances.join(","))?
+            .split(',')
+            .map(|one| one.trim().to_owned())
+            .collect()
     } else {
         args.instances.clone()
     };
@@ -128,7 +131,9 @@ fn write(file: &Path, text: &str) -> Result<(), Fail> {
     let mut open = std::fs::OpenOptions::new();
     let written = open.write(true).create_new(true).mode(0o644).open(file).and_then(|mut open| open.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Fail::usage(format!("{} is there already; nothing was written", file.display())).next("keyroll init OTHER.yaml"),
+        std::io::ErrorKind::AlreadyExists => {
+            Fail::usage(format!("{} is there already; nothing was written", file.display())).next("keyroll init OTHER.yaml")
+        }
         _ => Fail::usage(format!("{}: {error}", file.display())),
     })
 }

@@ -15,7 +15,9 @@ pub fn start(global: &Global) -> Result<(), Fail> {
     let filter = EnvFilter::try_new(&filter).map_err(|error| Fail::usage(format!("`{filter}` is not a filter: {error}")))?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match global.log_format {
-        LogFormat::Text => builder.with_ansi(std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Text => {
+            builder.with_ansi(std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+        }
         LogFormat::Json => builder.json().try_init(),
     };
     started.map_err(|error| Fail::new(5, format!("diagnostics cannot start: {error}")))

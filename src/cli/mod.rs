@@ -3,6 +3,7 @@
 mod amend;
 mod app;
 mod completions;
+mod demo;
 mod drive;
 mod fail;
 mod history;
@@ -23,8 +24,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::fail::Fail;
 use self::app::App;
+pub use self::fail::Fail;
 
 /// Zero-downtime key rotation: create a new key, store it, wait until every instance proves that it uses it, then revoke the old one.
 #[derive(Parser)]
@@ -106,6 +107,8 @@ enum Verb {
     Amend(amend::Args),
     /// Do without the proof of one instance or consumer; its reason is recorded
     Waive(waive::Args),
+    /// See a whole rotation in a sandbox on this machine
+    Demo(demo::Args),
     /// Print completions for a shell
     Completions(completions::Args),
 }
@@ -143,6 +146,7 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
             Verb::Waive(args) => waive::run(&app, &args).await,
+            Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
         }
     });

@@ -82,8 +82,8 @@ pub async fn make(app: &App, loaded: &Loaded, old: &Old, journal: Option<&dyn Jo
 /// Prints a plan.
 pub fn print(app: &App, plan: &Plan) {
     if app.json() {
-        println!("{}", report::plan::plan_json(plan));
+        println!("{}", report::plan_json(plan));
     } else {
-        anstream::println!("{}", report::plan::plan(plan));
+        anstream::println!("{}", report::plan(plan));
     }
 }

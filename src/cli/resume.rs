@@ -27,7 +27,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let found = app::find(&journal, args.rotation.as_deref()).await?;
     if found.state.ended().is_some() {
         if !app.json() {
-            anstream::println!("rotation {} is over: {}", found.id, report::keys(&found));
+            anstream::println!("rotation {} is over: {}", found.id, report::words::keys(&found));
         }
         return Ok(report::exit_code(&found));
     }
@@ -43,5 +43,8 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
 
 /// The operating system's user, for the record.
 pub fn person() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok())
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }

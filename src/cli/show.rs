@@ -17,9 +17,9 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let rotation = app::find(&journal, args.rotation.as_deref()).await?;
     let records = journal.records(&rotation.id).await?;
     if app.json() {
-        println!("{}", report::status::show_json(&rotation, &records));
+        println!("{}", report::show_json(&rotation, &records, app.clock.now()));
     } else {
-        anstream::print!("{}", report::status::show(&rotation, &records, app.clock.now()));
+        anstream::print!("{}", report::show(&rotation, &records, app.clock.now()));
     }
     Ok(0)
 }

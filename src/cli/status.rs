@@ -10,11 +10,11 @@ use crate::{
 pub async fn run(app: &App) -> Result<u8, Fail> {
     let rotations = newest(all(app).await?);
     if app.json() {
-        println!("{}", report::status::table_json(&rotations, app.clock.now()));
+        println!("{}", report::status_json(&rotations, app.clock.now()));
     } else if rotations.is_empty() {
         anstream::println!("no rotations yet\nnext: keyroll run PLAYBOOK, or keyroll demo to see one");
     } else {
-        anstream::print!("{}", report::status::table(&rotations, app.clock.now()));
+        anstream::print!("{}", report::table(&rotations, app.clock.now()));
     }
     Ok(0)
 }

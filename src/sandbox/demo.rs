@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    provider::SandboxProvider,
+    provider::{PROJECT, SandboxProvider},
     service::{Behaviour, Fleet, ServiceConfig},
     traffic::Traffic,
     vault::SandboxVault,
@@ -78,7 +78,7 @@ impl Demo {
             "keyroll: 1
 name: demo
 provider:
-  openai: {{ project: proj_demo, admin_key: \"file:{admin_key}\", base_url: \"{provider}\" }}
+  openai: {{ project: {PROJECT}, admin_key: \"file:{admin_key}\", base_url: \"{provider}\" }}
 stores:
   - vault_kv2: {{ address: \"{vault}\", auth: {{ token: \"file:{token}\" }}, mount: secret, path: {PATH} }}
     write: {{ api_key: secret, key_id: id }}

@@ -7,7 +7,10 @@ use super::{ends, said, stage::Stage};
 /// The forms in which a secret could leave.
 fn forms(secret: &str) -> BTreeSet<String> {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let url: String = secret.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+    let url: String = secret
+        .bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect();
     let mut forms = BTreeSet::from([secret.to_owned(), hex.to_uppercase(), hex, url]);
     // base64 of a text depends on where it begins in what is encoded: all three alignments, without the bytes at their edges.
     for pad in 0..3 {
@@ -92,7 +95,11 @@ async fn neither_arguments_nor_environment_of_the_process_gain_a_secret() {
         }
     }
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-    assert!(limits.lines().any(|line| line.starts_with("Max core file size") && line.split_whitespace().filter(|word| *word == "0").count() == 2));
+    assert!(
+        limits
+            .lines()
+            .any(|line| line.starts_with("Max core file size") && line.split_whitespace().filter(|word| *word == "0").count() == 2)
+    );
     child.kill().await.unwrap();
     stage.fleet.behave(0, keyroll::sandbox::service::Behaviour::Normal);
     ends(&stage.keyroll(&["rollback"]).await, 1);

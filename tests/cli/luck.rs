@@ -15,8 +15,20 @@ struct Case {
 
 const CASES: &[Case] = &[
     Case { name: "a path that holds nothing", from: "path: stage/app", to: "path: stage/typo", code: 2, says: "--install" },
-    Case { name: "a field that is missing", from: "{ secret_id: secret,", to: "{ secretid: secret,", code: 2, says: "has no field `secretid`" },
-    Case { name: "an environment variable that is not set", from: "env:STAGE_TOKEN", to: "env:NOT_SET_HERE", code: 2, says: "NOT_SET_HERE" },
+    Case {
+        name: "a field that is missing",
+        from: "{ secret_id: secret,",
+        to: "{ secretid: secret,",
+        code: 2,
+        says: "has no field `secretid`",
+    },
+    Case {
+        name: "an environment variable that is not set",
+        from: "env:STAGE_TOKEN",
+        to: "env:NOT_SET_HERE",
+        code: 2,
+        says: "NOT_SET_HERE",
+    },
     Case { name: "a wrong health path", from: "path: /healthz", to: "path: /nowhere", code: 2, says: "does not prove the key in use" },
     Case { name: "a wrong pointer", from: "json: /secrets/app/version", to: "json: /secrets/version", code: 2, says: "named no key" },
     Case { name: "more instances than there are", from: "expect: 3", to: "expect: 4", code: 2, says: "3 of 4 expected instances" },

@@ -59,7 +59,8 @@ pub async fn run() {
     let id = RotationId::at(clock.now(), 7);
     let identities = build::identities(&book, &world);
     let detail = Detail::Planned(Box::new(plan));
-    let opening = Opening { rotation: id.clone(), name: &book.name, identities: &identities, event: Event::Planned, detail, at: clock.now() };
+    let opening =
+        Opening { rotation: id.clone(), name: &book.name, identities: &identities, event: Event::Planned, detail, at: clock.now() };
     let mut lease = journal.open(opening).await.unwrap();
     let mut rotation = Rotation::fold(&journal.records(&id).await.unwrap()).unwrap();
     let stop = CancellationToken::new();
@@ -100,7 +101,14 @@ impl Journal for Dying {
     async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError> {
         self.inner.take(rotation).await
     }
-    async fn append(&self, lease: &mut Lease, at: DateTime<Utc>, event: Event, detail: Detail, closes: bool) -> Result<Record, JournalError> {
+    async fn append(
+        &self,
+        lease: &mut Lease,
+        at: DateTime<Utc>,
+        event: Event,
+        detail: Detail,
+        closes: bool,
+    ) -> Result<Record, JournalError> {
         self.around(lease.seq + 1, false);
         let record = self.inner.append(lease, at, event, detail, closes).await?;
         self.around(record.seq, true);

@@ -7,12 +7,7 @@ mod stage;
 
 use std::os::unix::process::ExitStatusExt;
 
-use keyroll::{
-    journal::SqliteJournal,
-    ports::Journal,
-    protocol::End,
-    rotation::Rotation,
-};
+use keyroll::{journal::SqliteJournal, ports::Journal, protocol::End, rotation::Rotation};
 use stage::Stage;
 
 /// One killed process, and what the next one made of it. None: the rotation had fewer records.

@@ -158,7 +158,13 @@ impl Provider for Sim {
         Ok(())
     }
     async fn list(&self) -> Got<Vec<Listed>> {
-        let listed = |(id, key): (&String, &Key)| Listed { id: KeyId::new(id), name: Some(key.name.clone()), created_at: None, last_used: None, enabled: key.on };
+        let listed = |(id, key): (&String, &Key)| Listed {
+            id: KeyId::new(id),
+            name: Some(key.name.clone()),
+            created_at: None,
+            last_used: None,
+            enabled: key.on,
+        };
         Ok(self.lock().keys.iter().filter(|(_, key)| key.alive).map(listed).collect())
     }
     async fn identify(&self, credential: &Credential, _: &[Listed]) -> Got<Option<(KeyId, String)>> {
@@ -251,7 +257,8 @@ impl Discovery for Sim {
         }
         outside.traffic();
         let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
-        let instance = |n: usize| Instance { id: InstanceId::new(n.to_string()), host: "sim".into(), address, started: None, leaving: false };
+        let instance =
+            |n: usize| Instance { id: InstanceId::new(n.to_string()), host: "sim".into(), address, started: None, leaving: false };
         Ok(Found { instances: (0..outside.instances.len()).map(instance).collect(), expected: None })
     }
 }

@@ -18,13 +18,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight"]),
     (
         "sandbox",
-        &["ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters", "report"],
+        &[
+            "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters",
+            "report",
+        ],
     ),
     (
         "cli",
         &[
-            "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters", "report",
-            "sandbox",
+            "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters",
+            "report", "sandbox",
         ],
     ),
 ];

@@ -10,9 +10,9 @@ mod world;
 use std::sync::Arc;
 
 use keyroll::{
-    ports::World,
     adapters::build::{build, clashes, identities},
     playbook::{Fault, Instances, Playbook, RolloutSpec, Source, Span, WriteSource},
+    ports::World,
 };
 
 /// Every field there is.

@@ -11,9 +11,9 @@ mod aws;
 mod common;
 #[path = "../contracts/provider.rs"]
 mod provider;
+mod rotation;
 #[path = "../contracts/store.rs"]
 mod store;
-mod rotation;
 mod vault;
 #[path = "../contracts/vault_bench.rs"]
 mod vault_bench;

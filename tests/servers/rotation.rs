@@ -81,7 +81,7 @@ impl Loaded {
             "keyroll: 1
 name: {path}
 provider:
-  openai: {{ project: proj_1, admin_key: env:ADMIN, base_url: \"{}\" }}
+  openai: {{ project: proj_sandbox, admin_key: env:ADMIN, base_url: \"{}\" }}
 stores:
   - vault_kv2: {{ address: \"{address}\", auth: {{ token: env:VAULT }}, mount: secret, path: {path} }}
     write: {{ api_key: secret, key_id: id }}
@@ -203,7 +203,12 @@ async fn iam_keys(name: &str) -> Vec<String> {
 async fn aws_bench() -> Bench {
     let admin = aws::admin().await;
     let (_, token) = vault::server();
-    Bench::new(&[("AWS_ACCESS_KEY_ID", admin.id()), ("AWS_SECRET_ACCESS_KEY", admin.secret()), ("AWS_REGION", "us-east-1"), ("VAULT", &token)])
+    Bench::new(&[
+        ("AWS_ACCESS_KEY_ID", admin.id()),
+        ("AWS_SECRET_ACCESS_KEY", admin.secret()),
+        ("AWS_REGION", "us-east-1"),
+        ("VAULT", &token),
+    ])
 }
 
 const WAITS: &str = "probe: { times: 1 }

@@ -5,7 +5,6 @@ mod env;
 mod file;
 mod vault;
 
-
 use async_trait::async_trait;
 
 use super::wire::Wire;

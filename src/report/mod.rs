@@ -1,0 +1,23 @@
+//! What a person or a machine reads of a rotation: folds over its records, and nothing else.
+//!
+//! Texts may carry colours; print them through `anstream`, which takes them out where they do not belong.
+
+mod json;
+mod live;
+mod paint;
+mod plain;
+mod plan;
+mod status;
+mod steps;
+mod summary;
+mod time;
+pub mod words;
+
+pub use json::{Json, line as json_line};
+pub use live::Live;
+pub use plain::Plain;
+pub use plan::{plan, plan_json};
+pub use status::{history, show, show_json, status_json, table};
+pub use steps::{Step, ahead, ideal, steps};
+pub use summary::{summary, times};
+pub use words::exit_code;
