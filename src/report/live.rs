@@ -3,13 +3,12 @@
 //! The scene is plain data and is drawn into lines here; the terminal is indicatif's business. The picture never needs
 //! more than [`ROWS`] rows, so that it fits the smallest terminal that is in use; indicatif cuts long lines.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{
-    paint::{Ink, bare, capital, clean, paint},
-    plain::pass,
+    paint::{Ink, bare, clean, paint},
     steps::{Step, steps},
     summary::outcome,
     time::{between, rough},
@@ -26,6 +25,8 @@ use crate::{
 const ROWS: usize = 22;
 /// The most instances that get a row each; more are summed up.
 const EACH: usize = 8;
+/// How many of those that are missing are named then.
+const FEW: usize = 3;
 const TICK: Duration = Duration::from_millis(120);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ struct Scene {
     retry: Option<String>,
     ahead: Vec<String>,
     last: Option<String>,
-    head: String,
+    stopped: bool,
     began: Option<chrono::DateTime<chrono::Utc>>,
 }
 
@@ -53,19 +54,19 @@ pub struct Live {
     bars: Vec<(Kind, ProgressBar)>,
     scene: Scene,
     colours: bool,
-    drawn: Option<Instant>,
+    tick: Option<Duration>,
 }
 
 impl Live {
     /// Draws on standard error, which leaves standard output to what is asked for. No colours with `NO_COLOR`.
     pub fn on_terminal() -> Self {
         let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self::new(ProgressDrawTarget::stderr(), colours)
+        Self::new(ProgressDrawTarget::stderr(), colours, Some(TICK))
     }
 
-    /// Draws on `target`.
-    pub fn new(target: ProgressDrawTarget, colours: bool) -> Self {
-        Self { screen: MultiProgress::with_draw_target(target), bars: Vec::new(), scene: Scene::default(), colours, drawn: None }
+    /// Draws on `target`; with `tick`, the running step's mark turns that often, whatever happens.
+    pub fn new(target: ProgressDrawTarget, colours: bool, tick: Option<Duration>) -> Self {
+        Self { screen: MultiProgress::with_draw_target(target), bars: Vec::new(), scene: Scene::default(), colours, tick }
     }
 
     fn draw(&mut self) {
@@ -79,9 +80,9 @@ impl Live {
             if was != kind {
                 *was = *kind;
                 bar.set_style(style(*kind));
-                match kind {
-                    Kind::Spins => bar.enable_steady_tick(TICK),
-                    Kind::Still => bar.disable_steady_tick(),
+                match (kind, self.tick) {
+                    (Kind::Spins, Some(tick)) => bar.enable_steady_tick(tick),
+                    _ => bar.disable_steady_tick(),
                 }
             }
             let text = if self.colours { text.clone() } else { bare(text) };
@@ -93,7 +94,6 @@ impl Live {
             bar.disable_steady_tick();
             self.screen.remove(&bar);
         }
-        self.drawn = Some(Instant::now());
     }
 }
 
@@ -116,7 +116,7 @@ impl View for Live {
         self.draw();
     }
 
-    /// Leaves what was done on the screen, and takes away what is still to come.
+    /// Leaves what was done on the screen, above the summary, and takes away what is still to come.
     fn end(&mut self) {
         self.scene.close();
         self.draw();
@@ -132,17 +132,17 @@ impl Scene {
         let now = Step::from(rotation.state.phase);
         let text = words::sentence(rotation, record);
         let began = *self.began.get_or_insert(record.at);
-        self.head = outcome(rotation);
         if self.running.as_ref().is_some_and(|(step, _)| *step != now) {
             self.done.push((good(&record.event), text.clone(), between(began, record.at)));
             self.began = Some(record.at);
             self.under.clear();
-        } else if self.running.is_none() && record.seq == 1 {
-            self.head = capital(&text);
+        } else if rotation.state.held.is_some() {
+            self.done.push((false, text.clone(), between(began, record.at)));
+            self.under.clear();
         }
         let mut ahead = steps(rotation.state).into_iter();
         if rotation.state.held.is_some() || rotation.state.ended().is_some() {
-            self.last = Some(self.head.clone());
+            self.last = Some(outcome(rotation));
             self.running = Some((now, String::new()));
             self.ahead.clear();
             return;
@@ -162,7 +162,11 @@ impl Scene {
     fn pass(&mut self, proved: &[Evidence], missing: &[Missing]) {
         self.retry = None;
         if proved.len() + missing.len() > EACH {
-            self.under = vec![pass(proved, missing)];
+            self.under = vec![format!("{} of {} prove it", proved.len(), words::instances(proved.len() + missing.len()))];
+            self.under.extend(missing.iter().take(FEW).map(|one| format!("{} {}", paint(Ink::Warn, "…"), words::miss(one))));
+            if missing.len() > FEW {
+                self.under.push(format!("{} and {} more", paint(Ink::Warn, "…"), missing.len() - FEW));
+            }
             return;
         }
         let mut lines: Vec<(String, String)> = proved
@@ -182,10 +186,12 @@ impl Scene {
     fn close(&mut self) {
         self.ahead.clear();
         self.retry = None;
-        if self.last.is_none() {
-            self.last = Some(self.head.clone()).filter(|head| !head.is_empty());
+        self.under.clear();
+        // How it ended is the summary's first line, which comes next.
+        if self.last.take().is_some() {
             self.running = None;
-            self.under.clear();
+        } else {
+            self.stopped = true;
         }
     }
 
@@ -194,7 +200,8 @@ impl Scene {
         let mut middle = Vec::new();
         if let Some((_, title)) = self.running.as_ref().filter(|_| self.last.is_none()) {
             let left = self.left.map_or_else(String::new, |left| format!(", {} left", rough(Duration::from_secs(left.as_secs()))));
-            middle.push((Kind::Spins, format!("{}{left}", paint(Ink::Strong, &capital(title)))));
+            let (kind, mark) = if self.stopped { (Kind::Still, "… ") } else { (Kind::Spins, "") };
+            middle.push((kind, format!("{mark}{}{left}", paint(Ink::Strong, title))));
             middle.extend(self.under.iter().map(|line| (Kind::Still, format!("    {line}"))));
             middle.extend(self.retry.iter().map(|line| (Kind::Still, format!("    {} {line}", paint(Ink::Warn, "!")))));
         }
@@ -212,11 +219,11 @@ impl Scene {
         for (good, text, took) in self.done.iter().skip(hidden) {
             let mark = if *good { paint(Ink::Good, "✓") } else { paint(Ink::Bad, "✗") };
             let took = if took.as_secs() > 0 { paint(Ink::Faint, &format!("  {}", rough(*took))) } else { String::new() };
-            lines.push((Kind::Still, format!("{mark} {}{took}", capital(text))));
+            lines.push((Kind::Still, format!("{mark} {}{took}", text)));
         }
         lines.append(&mut middle);
         let more = if for_ahead < ahead { ahead - for_ahead + 1 } else { 0 };
-        lines.extend(self.ahead.iter().take(ahead - more).map(|text| (Kind::Still, paint(Ink::Faint, &format!("· {}", capital(text))))));
+        lines.extend(self.ahead.iter().take(ahead - more).map(|text| (Kind::Still, paint(Ink::Faint, &format!("· {}", text)))));
         if more > 0 {
             lines.push((Kind::Still, paint(Ink::Faint, &format!("· {more} more steps"))));
         }

@@ -19,7 +19,8 @@ use crate::{
 
 struct Item {
     step: Step,
-    text: String,
+    /// In order; the last one is what cannot be undone, where one cannot.
+    acts: Vec<String>,
     forever: bool,
     wait: Duration,
 }
@@ -32,8 +33,11 @@ pub fn plan(plan: &Plan) -> String {
     lines.push(String::new());
     lines.push(paint(Ink::Strong, "What will happen"));
     for (at, item) in items.iter().enumerate() {
-        let text = format!("{:>3}. {}", at + 1, item.text);
-        lines.push(if item.forever { format!("{}  {}", paint(Ink::Bad, &text), paint(Ink::Bad, "← cannot be undone")) } else { text });
+        for (place, act) in item.acts.iter().enumerate() {
+            let head = if place == 0 { format!("{:>3}. ", at + 1) } else { " ".repeat(5) };
+            let last = item.forever && place + 1 == item.acts.len();
+            lines.push(if last { paint(Ink::Bad, &format!("{head}{act}  ← cannot be undone")) } else { format!("{head}{act}") });
+        }
     }
     lines.push(String::new());
     lines.push(paint(Ink::Strong, "If something goes wrong"));
@@ -49,7 +53,7 @@ pub fn plan_json(plan: &Plan) -> Value {
     let items = items(plan);
     let steps: Vec<Value> = items
         .iter()
-        .map(|item| json!({ "text": item.text, "cannot_be_undone": item.forever, "waits_at_most_seconds": item.wait.as_secs() }))
+        .map(|item| json!({ "acts": item.acts, "cannot_be_undone": item.forever, "waits_at_most_seconds": item.wait.as_secs() }))
         .collect();
     json!({
         "name": plan.name,
@@ -91,8 +95,8 @@ fn id(plan: &Plan) -> Option<&KeyId> {
 
 fn facts(plan: &Plan) -> Vec<String> {
     let mut facts = vec![match (&plan.old, plan.rules.kind) {
-        (Some(key), Kind::Replace) => format!("old key   {}, already dead", known(key)),
-        (Some(key), _) => format!("in use    {}", known(key)),
+        (Some(key), Kind::Replace) => format!("old key   {}, already dead", known(key, false)),
+        (Some(key), _) => format!("in use    {}", known(key, true)),
         (None, _) => "in use    no key yet".into(),
     }];
     for (at, place) in plan.stores.iter().enumerate() {
@@ -101,15 +105,19 @@ fn facts(plan: &Plan) -> Vec<String> {
     }
     for (at, one) in plan.consumers.iter().enumerate() {
         let what = if one.job { "a job, not running now".into() } else { format!("{} must prove the new key", instances(one.expected)) };
-        facts.push(format!("{:<9} {}: {what}", if at == 0 { "services" } else { "" }, one.name));
+        facts.push(format!("{:<9} {}: {what}", if at == 0 { "consumers" } else { "" }, one.name));
     }
     facts
 }
 
-fn known(key: &OldKey) -> String {
+fn known(key: &OldKey, lives: bool) -> String {
     let name = key.id.as_ref().map_or_else(|| "a key of unknown id".into(), |id| format!("key {id}"));
     let made = key.created_at.map_or_else(String::new, |at| format!(", made {}", clock(at)));
-    let proof = key.proof.as_ref().map_or_else(|| "; that it is this one is NOT proved".into(), |proof| format!("; proved: {proof}"));
+    if !lives {
+        return clean(&format!("{name}{made}"));
+    }
+    let proof =
+        key.proof.as_ref().map_or_else(|| "; that the stores hold this one is NOT proved".into(), |proof| format!("; proved: {proof}"));
     clean(&format!("{name}{made}{proof}"))
 }
 
@@ -122,11 +130,11 @@ fn items(plan: &Plan) -> Vec<Item> {
         let forever = decide(&state) == Action::Do(Effect::Delete(Role::Old));
         match items.last_mut().filter(|item| item.step == step) {
             Some(item) => {
-                item.text = format!("{}; {text}", item.text);
+                item.acts.push(capital(&text));
                 item.forever |= forever;
                 item.wait += wait;
             }
-            None => items.push(Item { step, text: capital(&text), forever, wait }),
+            None => items.push(Item { step, acts: vec![capital(&text)], forever, wait }),
         }
     }
     items
@@ -189,7 +197,7 @@ fn looks(plan: &Plan, query: Query, phase: Phase) -> Option<String> {
         Query::Converged(_) => "see every reader of it get the new key".into(),
         Query::Consumer(_, i) => match plan.consumers.get(usize::from(i)) {
             Some(job) if job.job => "it is a job: its longest run is part of the wait below".into(),
-            Some(one) => format!("have all {} prove it", instances(one.expected)),
+            Some(one) => format!("have all {} prove it", instances(one.expected)).replace("all 1 instance", "its one instance"),
             None => "have every instance prove it".into(),
         },
         Query::Everyone(_) => "have every instance prove the new key again".into(),
@@ -215,20 +223,18 @@ fn fallbacks(plan: &Plan, items: &[Item]) -> Vec<String> {
     if first > 1 {
         lines.push(format!("{}: the new key is deleted{untouched}.", range(1, first - 1)));
     }
-    let proof = match plan.rules.on_timeout {
-        OnTimeout::Rollback => "",
-        OnTimeout::Hold => " where an instance is ill; where proof is only missing, keyroll stops and asks a person",
+    let back = match plan.rules.on_timeout {
+        OnTimeout::Rollback => "the old key is written back and proved by every instance, then the new key is deleted.",
+        OnTimeout::Hold => {
+            "if an instance is ill, the old key is written back and proved by every instance, then the new key is deleted; \
+             if proof is only missing, keyroll stops and asks a person."
+        }
     };
-    match (plan.rules.kind, off.or(forever)) {
-        (Kind::Rotate, Some(last)) => lines.push(format!(
-            "{}: the old key is written back and proved by every instance, then the new key is deleted{proof}.",
-            range(first, last)
-        )),
-        (Kind::Rotate, None) => lines.push(format!(
-            "From step {first} on: the old key is written back and proved by every instance, then the new key is deleted{proof}."
-        )),
-        _ => lines.push(format!("From step {first} on: keyroll stops and asks a person, as there is no old key to go back to.")),
-    }
+    let last = off.or(forever).or(at(|step| step == Step::ByHand)).unwrap_or(items.len());
+    lines.push(match plan.rules.kind {
+        Kind::Rotate => format!("{}: {back}", range(first, last)),
+        _ => format!("From step {first} on: keyroll stops and asks a person, as there is no old key to go back to."),
+    });
     if let (Some(off), Some(forever)) = (off, forever)
         && off < forever
     {
@@ -248,5 +254,8 @@ fn total(items: &[Item]) -> Duration {
 }
 
 fn duration(items: &[Item]) -> String {
-    format!("Waits: at most {} in all, besides the time that the calls and the proofs take. The services keep serving.", span(total(items)))
+    if total(items).is_zero() {
+        return "No waits, besides the time that the calls and the proofs take.".into();
+    }
+    format!("Waits: at most {} in all, besides the time that the calls and the proofs take.", span(total(items)))
 }

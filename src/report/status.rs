@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     paint::{Ink, bare, capital, clean, paint, shorten},
-    summary::{outcome, times},
+    summary::{because, outcome, times},
     time::{between, clock, of_day, rough},
     words,
 };
@@ -57,7 +57,7 @@ pub fn status_json(rotations: &[Rotation], now: DateTime<Utc>) -> Value {
             "held": s.held,
             "waiting_until": words::until(rotation),
             "keys": words::keys(rotation),
-            "next": words::next(rotation),
+            "next": words::next(rotation).iter().map(|line| command(line)).collect::<Vec<_>>(),
             "exit_code": words::exit_code(rotation),
         })
     });
@@ -78,6 +78,12 @@ pub fn show_json(rotation: &Rotation, records: &[Record], now: DateTime<Utc>) ->
         folded = Some(rotation);
     }
     json!({ "status": status_json(std::slice::from_ref(rotation), now)[0], "records": lines })
+}
+
+/// A line of [`words::next`] without its comment beside it.
+fn command(line: &str) -> Value {
+    let (command, comment) = line.rsplit_once("  # ").unwrap_or((line, ""));
+    json!({ "command": command, "what_for": comment })
 }
 
 /// Which key the services are to use, as far as the records tell; none while that changes.
@@ -166,7 +172,9 @@ pub fn history(rotations: &[Rotation]) -> String {
 /// Everything about one rotation.
 pub fn show(rotation: &Rotation, records: &[Record], now: DateTime<Utc>) -> String {
     let plan = &rotation.plan;
-    let mut lines = vec![outcome(rotation), String::new()];
+    let mut lines = vec![outcome(rotation)];
+    lines.extend(because(records).map(|cause| format!("  Because: {cause}")));
+    lines.push(String::new());
     lines.push(format!("rotation   {}, began {} ({} ago)", rotation.id, clock(rotation.began), rough(between(rotation.began, now))));
     lines.push(format!("playbook   {} ({})", clean(&plan.origin), plan.name));
     lines.push(format!("provider   {}", clean(&plan.provider)));
@@ -179,7 +187,7 @@ pub fn show(rotation: &Rotation, records: &[Record], now: DateTime<Utc>) -> Stri
     }
     lines.push(format!("  {}", words::new_key(rotation)));
     section(&mut lines, "Stores", stores(rotation));
-    section(&mut lines, "Services", consumers(rotation));
+    section(&mut lines, "Consumers", consumers(rotation));
     section(&mut lines, "Notes", plan.notes.iter().map(|note| clean(note)).collect());
     section(&mut lines, "What happened", timeline(records));
     let took = times(records).iter().map(|(step, took)| format!("{:>8}  {}", rough(*took), step.title(plan))).collect();

@@ -35,13 +35,15 @@ pub fn times(records: &[Record]) -> Vec<(Step, Duration)> {
 /// The last words on a run.
 pub fn summary(rotation: &Rotation, records: &[Record]) -> String {
     let mut lines = vec![outcome(rotation)];
+    lines.extend(because(records).map(|cause| format!("  Because: {cause}")));
     lines.push(format!("  {}", capital(&words::old_key(rotation))));
     lines.push(format!("  {}", capital(&words::new_key(rotation))));
     let times = times(records);
     if !times.is_empty() {
         lines.push(String::new());
         let whole = rough(between(rotation.began, rotation.last));
-        lines.push(paint(Ink::Strong, &format!("It took {whole}")));
+        let open = rotation.state.ended().is_none();
+        lines.push(paint(Ink::Strong, &format!("{} {whole}", if open { "So far" } else { "It took" })));
         lines.extend(times.iter().map(|(step, took)| format!("{:>8}  {}", rough(*took), step.title(&rotation.plan))));
     }
     lines.extend(remains(rotation));
@@ -53,9 +55,7 @@ pub fn outcome(rotation: &Rotation) -> String {
     let (name, kind) = (&rotation.plan.name, rotation.plan.rules.kind);
     if let Some(why) = rotation.state.held {
         let text = format!("! {name}: stopped for a person: {}", words::why(why));
-        let said = rotation.said.as_ref().filter(|_| !matches!(why, Why::RevokeByHand | Why::NotVerified | Why::EnabledAgain));
-        let said = said.map_or_else(String::new, |said| format!(" ({})", super::paint::clean(said)));
-        return paint(Ink::Warn, &format!("{text}{said}"));
+        return paint(Ink::Warn, &text);
     }
     match rotation.state.ended() {
         Some(End::Done) => {
@@ -68,7 +68,7 @@ pub fn outcome(rotation: &Rotation) -> String {
             paint(Ink::Good, &format!("✓ {name}: {text}"))
         }
         Some(End::RolledBack) => paint(Ink::Bad, &format!("✗ {name}: rolled back; everything uses the old key again")),
-        Some(End::Aborted) => paint(Ink::Bad, &format!("✗ {name}: aborted before any store was changed for good")),
+        Some(End::Aborted) => paint(Ink::Bad, &format!("✗ {name}: aborted; every store is as it was")),
         None => match words::until(rotation) {
             Some(until) => paint(Ink::Strong, &format!("… {name}: {} until {}", words::step(rotation), super::time::clock(until))),
             None => paint(Ink::Strong, &format!("… {name}: interrupted while {}", words::step(rotation))),
@@ -76,29 +76,38 @@ pub fn outcome(rotation: &Rotation) -> String {
     }
 }
 
-/// What a person still has to do or to know.
-fn remains(rotation: &Rotation) -> Vec<String> {
-    let mut lines = Vec::new();
-    if rotation.state.held == Some(Why::NotVerified) && !rotation.missing.is_empty() {
-        lines.push(String::new());
-        lines.push(paint(Ink::Strong, "No proof from"));
-        lines.extend(rotation.missing.iter().take(10).map(|missing| format!("  {} ({})", words::miss(missing), missing.consumer)));
-        if rotation.missing.len() > 10 {
-            lines.push(format!("  and {} more: `keyroll show {}`", rotation.missing.len() - 10, rotation.id));
+/// The record, in words, that turned the rotation back, ended it early or stopped it for a person; the last such one.
+pub fn because(records: &[Record]) -> Option<String> {
+    let (first, rest) = records.split_first()?;
+    let mut rotation = Rotation::begin(first).ok()?;
+    let mut cause = None;
+    for record in rest {
+        let before = trouble(&rotation);
+        rotation.add(record).ok()?;
+        let after = trouble(&rotation);
+        if after.is_none() {
+            cause = None;
+        } else if after != before && (cause.is_none() || rotation.state.held.is_some()) {
+            cause = Some(words::sentence(&rotation, record));
         }
     }
-    if rotation.state.ended() != Some(End::Done)
-        && rotation.state.ended().is_some()
-        && let Some(said) = &rotation.said
-    {
-        lines.push(String::new());
-        lines.push(format!("Last answer from outside: {}", super::paint::clean(said)));
-    }
+    cause
+}
+
+fn trouble(rotation: &Rotation) -> Option<(Option<Why>, bool)> {
+    let s = &rotation.state;
+    let early = s.going_back() || matches!(s.ended(), Some(End::RolledBack | End::Aborted));
+    let held = s.held.filter(|why| *why != Why::RevokeByHand);
+    (early || held.is_some()).then_some((held, early))
+}
+
+/// What a person still has to do.
+fn remains(rotation: &Rotation) -> Vec<String> {
     let next = words::next(rotation);
-    if !next.is_empty() {
-        lines.push(String::new());
-        lines.push(paint(Ink::Strong, "What to type next"));
-        lines.extend(next.iter().map(|command| format!("  {command}")));
+    if next.is_empty() {
+        return Vec::new();
     }
+    let mut lines = vec![String::new(), paint(Ink::Strong, "What to type next")];
+    lines.extend(next.iter().map(|command| format!("  {command}")));
     lines
 }

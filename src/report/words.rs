@@ -389,13 +389,14 @@ pub fn next(rotation: &Rotation) -> Vec<String> {
         Why::StillUsed => vec![resume("after its user was found and moved to the new key; asks the provider again")],
         Why::EnabledAgain => vec![resume("after the one who complained uses the new key; proves everything, then switches off again")],
         Why::NothingToReturnTo => vec![resume("after the services were put right; asks every instance again")],
-        Why::RevokeByHand => vec![resume("after you revoked the old key at the provider")],
+        Why::RevokeByHand => vec![resume("after you revoked the old key at the provider, by hand")],
         Why::StillAlive => vec![resume("asks the provider again; delete the old key there by hand if it stays")],
         Why::Refused(_) => vec![resume("after the cause was put right; tries the refused step again")],
     };
     let nowhere_to_go = rotation.plan.rules.kind != Kind::Rotate && s.touched > 0;
     if allows(s, Ask::Rollback) && !s.going_back() && !nowhere_to_go {
-        next.push(format!("keyroll rollback {id}  # back to the old key"));
+        let only = if reason == Why::RevokeByHand { ", only while that is NOT revoked" } else { "" };
+        next.push(format!("keyroll rollback {id}  # back to the old key{only}"));
     }
     next
 }
@@ -476,9 +477,11 @@ pub fn new_key(rotation: &Rotation) -> String {
         Phase::Fence => format!("may still reach {}, which is being prevented", shorten(&store(&rotation.plan, 0), 60)),
         Phase::Discard => "in no store, about to be deleted".into(),
         Phase::BackGrace | Phase::BackDelete | Phase::BackVerify | Phase::BackRollout(_) => "in no store any more; still works".into(),
+        Phase::BackRestore(_) => format!("still in {holding} of {stores} stores, being taken out"),
         _ if s.touched == 0 && holding == 0 => "created, in no store".into(),
         _ if old_is_out(rotation) && holding == stores => "in use: in every store, and proved by every instance".into(),
         _ if holding == stores => "in every store; not yet proved by every instance".into(),
+        _ if holding == 0 => "being written to the stores".into(),
         _ => format!("in {holding} of {stores} stores"),
     };
     format!("{name}: {fate}")
