@@ -153,7 +153,7 @@ impl Scene {
         self.running = Some((now, title));
         self.ahead = ahead.map(|step| step.title(&rotation.plan)).collect();
         if matches!(record.event, Event::Intended(_) | Event::Did(_) | Event::Saw(..))
-            && !self.done.last().is_some_and(|(_, last, _)| *last == text)
+            && self.done.last().is_none_or(|(_, last, _)| *last != text)
         {
             self.under = vec![text];
         }

@@ -7,6 +7,7 @@ mod live;
 mod paint;
 mod plain;
 mod plan;
+mod stand;
 mod status;
 mod steps;
 mod summary;

@@ -13,7 +13,7 @@ pub fn rough(length: Duration) -> String {
     }
     if length < Duration::from_secs(10) {
         let tenths = (length.as_millis() / 100).max(1);
-        return if tenths % 10 == 0 { format!("{}s", tenths / 10) } else { format!("{}.{}s", tenths / 10, tenths % 10) };
+        return if tenths.is_multiple_of(10) { format!("{}s", tenths / 10) } else { format!("{}.{}s", tenths / 10, tenths % 10) };
     }
     let whole = length.as_secs();
     let coarse = match whole {

@@ -1,0 +1,240 @@
+//! How a rotation stands: the running step, why it is held, where both keys are, what to type next.
+
+use super::{
+    paint::{clean, shorten},
+    time::{after, clock},
+    words::{name_of, store},
+};
+use crate::{
+    playbook::Span,
+    protocol::{Ask, End, Kind, Phase, Refusal, Role, Stand, Why, allows},
+    record::Missing,
+    rotation::Rotation,
+};
+
+/// The running step in a few words.
+pub fn step(rotation: &Rotation) -> &'static str {
+    match rotation.state.phase {
+        Phase::Create if rotation.state.stand == Stand::Unsure => "finding out whether a lost create left a key",
+        Phase::Create => "creating the new key",
+        Phase::Stray(_) => "deleting a key that a lost create left",
+        Phase::Discard => "deleting the new key, which no store ever served",
+        Phase::Probe => "trying the new key",
+        Phase::Promote(_) => "writing the new key to the stores",
+        Phase::Fence => "making sure that a lost write cannot land late",
+        Phase::Converge(_) => "seeing that every reader of the store gets the new key",
+        Phase::Rollout(_) => "having services pick up the new key",
+        Phase::Verify(_) => "having every instance prove the new key",
+        Phase::Grace => "waiting before the old key is touched",
+        Phase::ByHand => "waiting for a person to revoke the old key",
+        Phase::Idle => "waiting for the old key to be idle",
+        Phase::Disable if rotation.state.stand == Stand::Idle => "proving everything again before the old key is switched off",
+        Phase::Disable => "switching the old key off",
+        Phase::Watch => "watching for complaints while the old key is off",
+        Phase::Soak => "waiting before the old key is deleted",
+        Phase::Delete if rotation.state.stand == Stand::Idle => "proving everything again before the old key is deleted",
+        Phase::Delete => "deleting the old key",
+        Phase::ProveDead => "seeing the provider refuse the old key",
+        Phase::LastLook => "reading the stores one last time",
+        Phase::Sweep(_) => "looking for keys that lost creates left",
+        Phase::BackRestore(_) => "going back: writing the old key to the stores",
+        Phase::BackRollout(_) => "going back: having services pick up the old key",
+        Phase::BackVerify => "going back: having every instance prove the old key",
+        Phase::BackGrace => "going back: waiting before the new key is deleted",
+        Phase::BackDelete if rotation.state.stand == Stand::Idle => "going back: proving everything again before the new key is deleted",
+        Phase::BackDelete => "going back: deleting the new key",
+        Phase::BackEnable => "switching the old key on again",
+        Phase::Ended(End::Done) => "done",
+        Phase::Ended(End::RolledBack) => "rolled back to the old key",
+        Phase::Ended(End::Aborted) => "aborted before any store was changed",
+    }
+}
+
+/// Why a person is needed, in a few words.
+pub fn why(why: Why) -> &'static str {
+    match why {
+        Why::CannotSettle => "a create without an answer may have left a key that cannot be told from others",
+        Why::CannotFence => "the first write to the store had no answer and may still land",
+        Why::ForeignValue => "a store holds a value that is neither the old nor the new key",
+        Why::NotVerified => "not every instance proved its key",
+        Why::StillUsed => "somebody still uses the old key",
+        Why::EnabledAgain => "somebody complained while the old key was off, so it was switched on again",
+        Why::NothingToReturnTo => "something is wrong, and there is no old key to go back to",
+        Why::RevokeByHand => "which key is old was not proved, so a person must revoke it",
+        Why::StillAlive => "the provider still accepts the old key after its deletion",
+        Why::Refused(Refusal::Gone) => "what a needed step was to change is not there any more",
+        Why::Refused(Refusal::Conflict) => "somebody else changed what a needed step was to change",
+        Why::Refused(Refusal::Quota) => "there is no room for another key",
+        Why::Refused(Refusal::Denied) => "a needed step was refused: not allowed, or not logged in",
+        Why::Refused(Refusal::Invalid) => "a needed step was refused: the request was not accepted",
+        Why::Refused(Refusal::ValueLost) => "a value that is needed can no longer be read",
+    }
+}
+
+/// The wait that is on: its end.
+pub fn until(rotation: &Rotation) -> Option<chrono::DateTime<chrono::Utc>> {
+    let s = &rotation.state;
+    let waits = matches!(s.phase, Phase::Grace | Phase::Idle | Phase::Soak | Phase::BackGrace);
+    let waiting = rotation.waiting.as_ref().filter(|_| waits && s.stand != Stand::Idle && s.held.is_none())?;
+    Some(after(waiting.since, waiting.lasts))
+}
+
+/// What to type next, as the rotation stands; a comment says what for. Empty at the end.
+pub fn next(rotation: &Rotation) -> Vec<String> {
+    let (id, s) = (&rotation.id, &rotation.state);
+    if s.ended().is_some() {
+        return Vec::new();
+    }
+    let resume = |comment: &str| format!("keyroll resume {id}  # {comment}");
+    let Some(reason) = s.held else {
+        return match until(rotation) {
+            Some(until) => vec![resume(&format!("after {}; or leave it to `keyroll run --due`", clock(until)))],
+            None => vec![resume("goes on where it stopped")],
+        };
+    };
+    let mut next = match reason {
+        Why::CannotSettle => vec![resume("after the key that nobody knows was deleted at the provider, or found to be somebody else's")],
+        Why::CannotFence => vec![resume("after you made sure that the store is empty; the new key is then deleted")],
+        Why::ForeignValue => vec![resume("after the store holds the old or the new key again")],
+        Why::NotVerified => {
+            let mut next = vec![resume("asks every instance again")];
+            next.extend(rotation.missing.iter().take(3).map(|missing| waive(rotation, missing)));
+            next
+        }
+        Why::StillUsed => vec![resume("after its user was found and moved to the new key; asks the provider again")],
+        Why::EnabledAgain => vec![resume("after the one who complained uses the new key; proves everything, then switches off again")],
+        Why::NothingToReturnTo => vec![resume("after the services were put right; asks every instance again")],
+        Why::RevokeByHand => vec![resume("after you revoked the old key at the provider, by hand")],
+        Why::StillAlive => vec![resume("asks the provider again; delete the old key there by hand if it stays")],
+        Why::Refused(_) => vec![resume("after the cause was put right; tries the refused step again")],
+    };
+    let nowhere_to_go = rotation.plan.rules.kind != Kind::Rotate && s.touched > 0;
+    if allows(s, Ask::Rollback) && !s.going_back() && !nowhere_to_go {
+        let only = if reason == Why::RevokeByHand { ", only while that is NOT revoked" } else { "" };
+        next.push(format!("keyroll rollback {id}  # back to the old key{only}"));
+    }
+    next
+}
+
+fn waive(rotation: &Rotation, missing: &Missing) -> String {
+    let instance = missing.instance.as_ref().map_or_else(String::new, |instance| format!(" --instance {}", quoted(instance.as_str())));
+    format!("keyroll waive {} --consumer {}{instance} --reason '…'  # do without its proof", rotation.id, quoted(&missing.consumer))
+}
+
+/// As a shell takes it: instances name themselves, and what they say must not become a command.
+fn quoted(text: &str) -> String {
+    let text = &clean(text);
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@".contains(c)) && !text.starts_with('-');
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// Where both keys stand, in one line: what a person needs first when something went wrong.
+pub fn keys(rotation: &Rotation) -> String {
+    format!("{} · {}", old_key(rotation), new_key(rotation))
+}
+
+/// Where the old key stands: `old key AKIA…1: in use, untouched`.
+pub fn old_key(rotation: &Rotation) -> String {
+    let s = &rotation.state;
+    let name = name_of(rotation, Role::Old);
+    let name = name.strip_prefix("the ").unwrap_or(&name);
+    match s.rules.kind {
+        Kind::Install => return "old key: there was none".into(),
+        Kind::Replace => return format!("{name}: was already dead"),
+        Kind::Rotate => {}
+    }
+    let done = s.ended() == Some(End::Done) || matches!(s.phase, Phase::Sweep(End::Done) | Phase::Stray(Some(End::Done)));
+    let fate = match s.phase {
+        _ if done && !s.rules.proved => "to be revoked by hand; a person said it was",
+        _ if s.held == Some(Why::StillAlive) => "deleted, but the provider still accepts it",
+        _ if done => "deleted, and refused by the provider",
+        Phase::ProveDead => "deleted; whether the provider refuses it is being looked at",
+        Phase::LastLook if s.rules.proved => "deleted, and refused by the provider",
+        Phase::LastLook => "to be revoked by hand; a person said it was",
+        Phase::Delete if s.stand != Stand::Idle => "being deleted, past the point of no return",
+        Phase::Disable if s.off => "being switched off",
+        Phase::BackEnable => "switched off, being switched on again",
+        _ if s.off => "switched off; can be switched on again",
+        Phase::ByHand => "works and is in no store any more; a person must revoke it",
+        Phase::BackRestore(_) => "works; being written back to the stores",
+        Phase::BackRollout(_) | Phase::BackVerify => "works, and is back in every store",
+        Phase::BackGrace | Phase::BackDelete | Phase::Sweep(End::RolledBack) | Phase::Ended(End::RolledBack) => {
+            "in use again: in every store, and proved by every instance"
+        }
+        _ if s.touched == 0 || s.ended().is_some() => "in use, untouched",
+        _ if !old_is_out(rotation) => "works; the new key is taking its place",
+        _ => "works; no store holds it and no instance should use it",
+    };
+    format!("{name}: {fate}")
+}
+
+/// Where the new key stands: `new key AKIA…2: created, in no store`.
+pub fn new_key(rotation: &Rotation) -> String {
+    let s = &rotation.state;
+    let Some(new) = &rotation.new else {
+        return match (s.phase, s.stand) {
+            (Phase::Create, Stand::Idle) if s.attempt == 1 => "new key: not created yet".into(),
+            (Phase::Create, Stand::Begun | Stand::Unsure) => "new key: may have been created, which is not known yet".into(),
+            (Phase::Ended(_), _) => "new key: none".into(),
+            _ => "new key: none yet".into(),
+        };
+    };
+    let name = format!("new key {}", new.id);
+    let dead = rotation.tombstones.contains(&new.id);
+    let stores = usize::from(s.rules.stores);
+    let holding = rotation.versions.iter().filter(|known| matches!(known.last(), Some((_, Role::New)))).count();
+    let fate = match s.phase {
+        Phase::Discard | Phase::BackDelete if dead && s.stand != Stand::Idle => "being deleted".into(),
+        _ if dead => "deleted".into(),
+        Phase::Promote(i) if s.stand == Stand::Unsure => {
+            format!("may be in {}, which is being looked at", shorten(&store(&rotation.plan, i), 60))
+        }
+        Phase::Fence => format!("may still reach {}, which is being prevented", shorten(&store(&rotation.plan, 0), 60)),
+        Phase::Discard => "in no store, about to be deleted".into(),
+        Phase::BackGrace | Phase::BackDelete | Phase::BackVerify | Phase::BackRollout(_) => "in no store any more; still works".into(),
+        Phase::BackRestore(_) => format!("still in {holding} of {stores} stores, being taken out"),
+        _ if s.touched == 0 && holding == 0 => "created, in no store".into(),
+        _ if old_is_out(rotation) && holding == stores => "in use: in every store, and proved by every instance".into(),
+        _ if holding == stores => "in every store; not yet proved by every instance".into(),
+        _ if holding == 0 => "being written to the stores".into(),
+        _ => format!("in {holding} of {stores} stores"),
+    };
+    format!("{name}: {fate}")
+}
+
+/// Whether every consumer proved the new key once, and nothing has changed the stores since.
+pub fn old_is_out(rotation: &Rotation) -> bool {
+    let s = &rotation.state;
+    let past = matches!(
+        s.phase,
+        Phase::Grace
+            | Phase::ByHand
+            | Phase::Idle
+            | Phase::Disable
+            | Phase::Watch
+            | Phase::Soak
+            | Phase::Delete
+            | Phase::ProveDead
+            | Phase::LastLook
+            | Phase::BackEnable
+            | Phase::Sweep(End::Done)
+            | Phase::Stray(Some(End::Done))
+            | Phase::Ended(End::Done)
+    );
+    past && !matches!(s.held, Some(Why::NotVerified | Why::ForeignValue))
+}
+
+/// A whole length of time, as the playbook would write it.
+pub fn span(length: std::time::Duration) -> String {
+    Span(length).to_string()
+}
+
+/// What a batch or a script makes of it: 0 done · 1 rolled back or aborted · 3 held for a person · 6 parked or open.
+pub fn exit_code(rotation: &Rotation) -> u8 {
+    match (rotation.state.ended(), rotation.state.held) {
+        (Some(End::Done), _) => 0,
+        (Some(End::RolledBack | End::Aborted), _) => 1,
+        (None, Some(_)) => 3,
+        (None, None) => 6,
+    }
+}
