@@ -90,7 +90,7 @@ impl Story {
             seq: 1,
             epoch: 1,
             at: now,
-            event: Event::Resumed,
+            event: Event::Planned,
             detail: Detail::Planned(Box::new(plan)),
         };
         let rotation = Rotation::begin(&first).unwrap();
