@@ -2,7 +2,9 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Fail, load::Loaded};
+use std::io::IsTerminal;
+
+use super::{App, Fail, load::Loaded, logging};
 use crate::{
     driver::{self, Runner},
     ids::RotationId,
@@ -29,7 +31,7 @@ pub fn view(app: &App) -> Box<dyn View> {
         Box::new(report::Json::new(std::io::stdout()))
     } else if app.global.quiet {
         Box::new(Blind)
-    } else if std::io::IsTerminal::is_terminal(&std::io::stdout()) && app.global.verbose == 0 {
+    } else if std::io::stdout().is_terminal() && std::io::stderr().is_terminal() && !logging::wanted(&app.global) {
         Box::new(report::Live::on_terminal())
     } else {
         Box::new(report::Plain::new(anstream::stdout()))

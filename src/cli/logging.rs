@@ -4,6 +4,11 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::{Fail, Global, LogFormat};
 
+/// Whether diagnostics are asked for: their lines would tear a live picture.
+pub fn wanted(global: &Global) -> bool {
+    global.log.is_some() || global.verbose > 0
+}
+
 /// Starts them; silent unless asked for.
 pub fn start(global: &Global) -> Result<(), Fail> {
     let filter = match (&global.log, global.verbose) {

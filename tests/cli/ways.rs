@@ -39,7 +39,7 @@ async fn missing_proof_rolls_back_with_1() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hold_waits_for_a_person_who_waives_and_resumes() {
     let stage = Stage::new().await;
-    stage.edit("within: 20s", "on_timeout: hold, within: 1s");
+    stage.edit("within: 20s", "on_timeout: hold, within: 3s");
     stage.fleet.behave(1, Behaviour::Stuck);
     let held = ends(&stage.keyroll(&["run", stage.playbook().to_str().unwrap()]).await, 3);
     assert!(held.contains("keyroll resume"), "{held}");
@@ -52,11 +52,11 @@ async fn hold_waits_for_a_person_who_waives_and_resumes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_rotation_takes_an_amended_playbook() {
     let stage = Stage::new().await;
-    stage.edit("within: 20s", "on_timeout: hold, within: 1s");
+    stage.edit("within: 20s", "on_timeout: hold, within: 3s");
     stage.fleet.behave(1, Behaviour::Stuck);
     ends(&stage.keyroll(&["run", stage.playbook().to_str().unwrap()]).await, 3);
     stage.fleet.behave(1, Behaviour::Normal);
-    stage.edit("within: 1s", "within: 30s");
+    stage.edit("within: 3s", "within: 30s");
     let playbook = stage.playbook();
     ends(&stage.keyroll(&["amend", "stage", playbook.to_str().unwrap(), "--reason", "more time"]).await, 0);
     ends(&stage.keyroll(&["resume", "stage"]).await, 0);

@@ -181,7 +181,7 @@ async fn mistakes_are_found_before_a_rollout() {
         ("exec: { command: [roll], env: ['TOKEN=s3cret'] }", "names of variables only"),
         ("exec: { command: [roll], env: [KEYROLL_TAG] }", "keyroll's own"),
         ("http: { url: 'http://a', status: { url: 'http://a/b' } }", "does not hold `{tag}`"),
-        ("http: { url: 'http://a', method: GET }", "unknown variant"),
+        ("http: { url: 'http://a', method: GET }", "unknown word"),
     ];
     for (yaml, part) in built {
         let fault = rollout(yaml).err().unwrap_or_else(|| panic!("{yaml} was taken"));

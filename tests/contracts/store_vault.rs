@@ -121,7 +121,8 @@ fn a_playbook_says_where_it_is() {
         ("path:", "paht: x\n  path:", Some(4), "paht"),
     ] {
         let fault = build(&good.replace(from, to)).expect_err(what);
-        assert!(fault.what.contains(what) && !fault.what.contains("canary"), "{fault:?}");
+        let said = format!("{}; {}", fault.what, fault.instead.clone().unwrap_or_default());
+        assert!(said.contains(what) && !said.contains("canary"), "{fault:?}");
         assert_eq!(fault.at.map(|(line, _)| line), line, "{fault:?}");
     }
 }
