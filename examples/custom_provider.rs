@@ -120,6 +120,7 @@ provider:
 stores:
   - file: { path: /run/secrets/gateway.env, format: dotenv }
     write: { GATEWAY_KEY: secret }
+    stale_for: 1m
 consumers:
   - name: search
     instances: { fixed: ["127.0.0.1:8080"] }

@@ -43,8 +43,9 @@ async fn hold_waits_for_a_person_who_waives_and_resumes() {
     stage.fleet.behave(1, Behaviour::Stuck);
     let held = ends(&stage.keyroll(&["run", stage.playbook().to_str().unwrap()]).await, 3);
     assert!(held.contains("keyroll resume"), "{held}");
-    let stuck = stage.fleet.present().borrow()[1].to_string();
-    ends(&stage.keyroll(&["waive", "--consumer", "app", "--instance", &stuck, "--reason", "it is being retired"]).await, 0);
+    // The command that keyroll itself prints.
+    let stuck = held.split("--instance ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    ends(&stage.keyroll(&["waive", "--consumer", "app", "--instance", stuck, "--reason", "it is being retired"]).await, 0);
     ends(&stage.keyroll(&["resume"]).await, 0);
     stage.assert_clean("waived").await;
 }

@@ -118,7 +118,7 @@ fn a_playbook_says_where_it_is() {
         ("/ai/openai/", "ai/../root", None, "`path` is no path in Vault"),
         ("{ kubernetes: { role: keyroll } }", "{ token: hvs.canary }", Some(3), "a secret must not stand in a playbook"),
         ("{ kubernetes: { role: keyroll } }", "{ token: \"vault:a/b#c\" }", Some(3), "use env: or file:"),
-        ("path:", "paht: x\n  path:", Some(4), "paht"),
+        ("path:", "paht: x\n  path:", Some(4), "did you mean `path`"),
     ] {
         let fault = build(&good.replace(from, to)).expect_err(what);
         let said = format!("{}; {}", fault.what, fault.instead.clone().unwrap_or_default());
