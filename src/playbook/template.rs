@@ -129,7 +129,11 @@ fn http(page: &mut Page, address: &str) {
     page.line(2, "http:", "keys of any service with a JSON interface");
     page.line(4, &format!("base_url: {address}"), "what every path below is appended to");
     page.line(4, "headers: { Authorization: { bearer: env:RELAY_ADMIN_KEY } }", "where the admin key stands; never the key itself");
-    page.line(4, "create: { path: /keys, body: { name: \"{name}\" }, id: /id, secret: /key }", "makes a key; where its id and value stand in the answer");
+    page.line(
+        4,
+        "create: { path: /keys, body: { name: \"{name}\" }, id: /id, secret: /key }",
+        "makes a key; where its id and value stand in the answer",
+    );
     page.line(4, "list: { path: /keys, items: /data, id: /id, name: /name }", "lists all keys");
     page.line(4, "delete: { path: \"/keys/{id}\" }", "deletes one by its id");
     page.line(4, "probe: { path: /models }", "a cheap call with the key itself");

@@ -1,0 +1,115 @@
+//! Our own record. Every write is conditional.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::{
+    ids::{Identity, RotationId},
+    protocol::Event,
+    record::{Detail, Record},
+};
+
+/// Why the journal did not take a record, or a rotation.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another rotation is open on the same store or principal.
+    #[error("rotation {0} is still open on the same key")]
+    Open(RotationId),
+    /// Another process drives this rotation.
+    #[error("rotation {0} is being driven by another keyroll ({1})")]
+    Busy(RotationId, String),
+    /// Another process took this rotation over since.
+    #[error("rotation {0} was taken over by another keyroll")]
+    TakenOver(RotationId),
+    /// No such rotation.
+    #[error("the journal knows no rotation {0}")]
+    Unknown(String),
+    /// A record that this keyroll does not understand, or that was changed.
+    #[error("the journal cannot be trusted: {0}")]
+    Corrupt(String),
+    /// It cannot be read or written.
+    #[error("the journal cannot be used: {0}")]
+    Down(String),
+}
+
+/// The right to drive one rotation; given back when dropped.
+pub struct Lease {
+    /// The rotation.
+    pub rotation: RotationId,
+    /// Counts takeovers.
+    pub epoch: u64,
+    /// The last record's place.
+    pub seq: u64,
+    /// The last record's hash.
+    pub head: String,
+    /// What keeps other processes out while this lives.
+    pub guard: Box<dyn Send + Sync>,
+}
+
+/// A rotation to begin.
+pub struct Opening<'a> {
+    /// Its id.
+    pub rotation: RotationId,
+    /// The playbook's name, for listings.
+    pub name: &'a str,
+    /// What nobody else may rotate meanwhile.
+    pub identities: &'a [Identity],
+    /// The first record.
+    pub event: Event,
+    /// Its detail: the plan.
+    pub detail: Detail,
+    /// The writer's clock.
+    pub at: DateTime<Utc>,
+}
+
+/// One line of a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The rotation.
+    pub rotation: RotationId,
+    /// The playbook's name.
+    pub name: String,
+    /// Whether it still holds its identities.
+    pub open: bool,
+}
+
+/// A person's ask, left for the process that drives the rotation.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Note {
+    /// The ask.
+    pub event: Event,
+    /// Who, and why.
+    pub detail: Detail,
+}
+
+/// Our own record. Every write is conditional on (epoch, sequence, head).
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// The journal's id, for marks.
+    fn id(&self) -> &str;
+    /// The salt of its fingerprints.
+    fn salt(&self) -> &[u8];
+    /// Begins a rotation: claims its identities and writes its first record, all or nothing.
+    async fn open(&self, opening: Opening<'_>) -> Result<Lease, JournalError>;
+    /// Takes a rotation over, with a higher epoch.
+    async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError>;
+    /// Writes one record, durably. `closes`: the rotation is over and gives its identities back.
+    async fn append(
+        &self,
+        lease: &mut Lease,
+        at: DateTime<Utc>,
+        event: Event,
+        detail: Detail,
+        closes: bool,
+    ) -> Result<Record, JournalError>;
+    /// A rotation's records, in order, their chain checked.
+    async fn records(&self, rotation: &RotationId) -> Result<Vec<Record>, JournalError>;
+    /// All rotations, newest first.
+    async fn entries(&self) -> Result<Vec<Entry>, JournalError>;
+    /// The open rotation that holds this identity.
+    async fn holder(&self, identity: &Identity) -> Result<Option<RotationId>, JournalError>;
+    /// Leaves an ask for the runner.
+    async fn leave(&self, rotation: &RotationId, note: Note) -> Result<(), JournalError>;
+    /// Takes the oldest ask out.
+    async fn collect(&self, lease: &Lease) -> Result<Option<Note>, JournalError>;
+}

@@ -1,0 +1,140 @@
+//! Who issues and revokes keys.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Got, Problem};
+use crate::{
+    ids::{Identity, KeyId},
+    rotation::Tombstone,
+    secret::Secret,
+};
+
+/// What a provider guarantees, for the driver and for people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Traits {
+    /// How a lost create is settled.
+    pub ambiguity: Ambiguity,
+    /// How long a created key may stay out of the listing.
+    pub listed_within: Duration,
+    /// How long a new key may be refused before it works everywhere.
+    pub ready_within: Duration,
+    /// How long a deleted key may still work.
+    pub dead_within: Duration,
+    /// How late usage figures may be; also their granularity.
+    pub usage_lag: Duration,
+    /// The most keys one principal may have.
+    pub quota: Option<usize>,
+}
+
+/// What a create whose reply was lost leaves behind, and how it is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ambiguity {
+    /// An idempotency key replays the reply.
+    Replayed,
+    /// The secret is shown once, but the key can be listed under the exact name we gave it.
+    Listable,
+    /// Shown once and unnamed: only a key that was not listed before, appeared after, and was never used can be ours.
+    Unnamed,
+}
+
+/// A key as the provider lists it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The exact id that a delete takes.
+    pub id: KeyId,
+    /// The name given at its creation, where there is one.
+    pub name: Option<String>,
+    /// When it was made.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it was last used; none: never, or not told.
+    pub last_used: Option<DateTime<Utc>>,
+    /// Whether it can be used.
+    pub enabled: bool,
+}
+
+/// What a credential in a store consists of.
+pub struct Credential {
+    /// The id field beside the value, where the playbook writes one. A claim, not a proof.
+    pub id: Option<KeyId>,
+    /// The value.
+    pub secret: Secret,
+}
+
+/// A key the provider has just made.
+pub struct Minted {
+    /// Its id.
+    pub id: KeyId,
+    /// Its value; the only copy there is.
+    pub secret: Secret,
+    /// When the provider says it was made.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// What to create.
+pub struct Wanted<'a> {
+    /// The exact name.
+    pub name: &'a str,
+    /// The same for each repetition of one create: an idempotency key.
+    pub token: &'a str,
+    /// The key whose limits, scopes and caps the new one takes; never wider.
+    pub like: Option<&'a KeyId>,
+}
+
+/// What a call with a key showed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// It works.
+    Alive,
+    /// It is refused as no key at all.
+    Dead,
+    /// Neither: 403, 429, 5xx. Never evidence of revocation.
+    Unclear,
+}
+
+/// Who issues and revokes the key.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Its guarantees.
+    fn traits(&self) -> Traits;
+    /// What must not be rotated twice at once, where keys share one (a user's quota); none where keys are independent.
+    fn principal(&self) -> Option<Identity>;
+    /// For people: `openai project proj_abc at https://…`.
+    fn describe(&self) -> String;
+    /// Reads only: the credential works, has its permissions, and there is room for another key.
+    async fn check(&self) -> Result<(), Vec<Problem>>;
+    /// Every key of this principal, all pages.
+    async fn list(&self) -> Got<Vec<Listed>>;
+    /// Which listed key this value is, with the proof in words; none where it cannot be proved.
+    async fn identify(&self, credential: &Credential, listed: &[Listed]) -> Got<Option<(KeyId, String)>>;
+    /// Makes a key. Sent at most once a call.
+    async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted>;
+    /// Deletes by exact id; gone counts as [`Refusal::Gone`].
+    async fn delete(&self, tombstone: &Tombstone) -> Got<()>;
+    /// One cheap call with the key itself.
+    async fn probe(&self, credential: &Credential) -> Got<Life>;
+    /// Reversible disable, where there is one. A capability is its implementation.
+    fn switch(&self) -> Option<&dyn Switch> {
+        None
+    }
+    /// Last use, where the provider tells.
+    fn usage(&self) -> Option<&dyn Usage> {
+        None
+    }
+}
+
+/// Reversible disable.
+#[async_trait]
+pub trait Switch: Send + Sync {
+    /// Switches a key on or off; both may be repeated.
+    async fn set(&self, key: &KeyId, on: bool) -> Got<()>;
+}
+
+/// When keys were used.
+#[async_trait]
+pub trait Usage: Send + Sync {
+    /// The last use, not newer than [`Traits::usage_lag`]; none: never.
+    async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>>;
+}
