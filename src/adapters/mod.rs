@@ -7,6 +7,7 @@ pub mod build;
 pub mod clock;
 pub mod discovery;
 pub mod health;
+pub mod kind;
 pub mod provider;
 pub mod reference;
 pub mod registry;

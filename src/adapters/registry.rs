@@ -1,26 +1,7 @@
 //! Every adapter there is, by name. Adding one touches its own file and one line here.
 
-use std::sync::Arc;
-
-use schemars::{Schema, SchemaGenerator};
-
-use super::Ctx;
-use crate::{
-    playbook::{Block, Fault},
-    ports::{Discovery, Provider, Rollout, Store},
-};
-
-/// One adapter of a port.
-pub struct Kind<P: ?Sized> {
-    /// Its name in a playbook.
-    pub name: &'static str,
-    /// What it is, in a few words.
-    pub about: &'static str,
-    /// The JSON Schema of its block.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
-    /// Builds it from its block. Reads no secret and calls nobody.
-    pub build: fn(&Block, &Ctx) -> Result<Arc<P>, Fault>,
-}
+pub use super::kind::Kind;
+use crate::ports::{Discovery, Provider, Rollout, Store};
 
 /// All adapters; a value, so that a user of the library can add their own.
 pub struct Registry {

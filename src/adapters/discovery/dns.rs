@@ -29,7 +29,7 @@ use serde::{
 
 use super::{HostPort, found, instance};
 use crate::{
-    adapters::registry::Kind,
+    adapters::kind::Kind,
     playbook::Fault,
     ports::{Discovery, Failure, Found, Got},
     protocol::Refusal,

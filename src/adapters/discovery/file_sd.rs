@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{all_instances, targets};
 use crate::{
-    adapters::registry::Kind,
+    adapters::kind::Kind,
     ports::{Discovery, Failure, Found, Got},
     protocol::Refusal,
 };

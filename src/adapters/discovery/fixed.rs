@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{HostPort, all_instances};
 use crate::{
-    adapters::registry::Kind,
+    adapters::kind::Kind,
     playbook::Fault,
     ports::{Discovery, Found, Got},
 };

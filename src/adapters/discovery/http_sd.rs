@@ -10,7 +10,7 @@ use super::{all_instances, targets};
 use crate::{
     adapters::{
         Ctx,
-        registry::Kind,
+        kind::Kind,
         wire::{self, Address},
     },
     playbook::SecretRef,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashSet, fmt, net::SocketAddr, str::FromStr}
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
-use super::registry::Kind;
+use super::kind::Kind;
 use crate::{
     ids::InstanceId,
     ports::{Discovery, Failure, Found, Got, Instance},

@@ -15,7 +15,7 @@ use crate::{
     adapters::{
         Ctx,
         aws::{Account, Keys, code, failure, time},
-        registry::Kind,
+        kind::Kind,
     },
     ids::{Identity, KeyId},
     playbook::{Block, Fault},

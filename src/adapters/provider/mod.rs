@@ -5,7 +5,7 @@ pub mod http;
 pub mod openai;
 pub mod vault_approle;
 
-use super::registry::Kind;
+use super::kind::Kind;
 use crate::{playbook::Fault, ports::Provider};
 
 /// All of them.

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     adapters::{
         Ctx,
-        registry::Kind,
+        kind::Kind,
         wire::{self, Reply},
     },
     ids::{Identity, KeyId},

@@ -21,7 +21,7 @@ use vaultrs::api::auth::approle::requests::{
 use crate::{
     adapters::{
         Ctx,
-        registry::Kind,
+        kind::Kind,
         vault::{self, Access, Auth, Data, Raw, Vault, policy},
         wire::Reply,
     },

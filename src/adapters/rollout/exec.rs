@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    adapters::registry::Kind,
+    adapters::kind::Kind,
     playbook::{Fault, Span},
     ports::{Failure, Got, Order, Problem, Rollout},
     protocol::Refusal,

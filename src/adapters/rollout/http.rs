@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     adapters::{
         Ctx,
-        registry::Kind,
+        kind::Kind,
         wire::{self, Address},
     },
     playbook::{Fault, SecretRef, Span},

@@ -1,6 +1,6 @@
 //! How a consumer is made to pick a key up, where it does not by itself.
 
-use super::registry::Kind;
+use super::kind::Kind;
 use crate::ports::Rollout;
 
 mod exec;

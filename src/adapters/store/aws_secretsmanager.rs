@@ -19,7 +19,7 @@ use crate::{
     adapters::{
         Ctx,
         aws::{Account, Keys, failure, in_region, region_of},
-        registry::Kind,
+        kind::Kind,
     },
     ids::{RotationId, Version},
     playbook::{Block, Fault},

@@ -5,7 +5,7 @@ pub mod file;
 pub mod form;
 pub mod vault_kv2;
 
-use super::registry::Kind;
+use super::kind::Kind;
 use crate::ports::Store;
 
 /// All of them.

@@ -16,7 +16,7 @@ pub use config::{ById, Config, Create, Delete, Enabled, Header, List, Next, Prob
 use crate::{
     adapters::{
         Ctx,
-        registry::Kind,
+        kind::Kind,
         wire::{self, Reply},
     },
     ids::{Identity, KeyId},

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use self::place::{Content, Place};
 use super::form::Form;
 use crate::{
-    adapters::{Ctx, registry::Kind},
+    adapters::{Ctx, kind::Kind},
     ids::Version,
     playbook::{Block, Fault},
     ports::{Change, Failure, Got, Mark, Problem, Snapshot, Store},

@@ -22,7 +22,7 @@ use vaultrs::api::{
 use crate::{
     adapters::{
         Ctx,
-        registry::Kind,
+        kind::Kind,
         vault::{self, Access, Auth, Data, Raw, Vault},
         wire::Reply,
     },
