@@ -2,6 +2,7 @@
 
 mod leaks;
 mod luck;
+mod pages;
 mod ways;
 
 #[path = "../common/stage.rs"]
