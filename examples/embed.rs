@@ -34,7 +34,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // 2. The plan: reads only.
     let (journal, clock) = (SqliteJournal::open(&demo.folder().join("embed.db")).await?, System::new());
-    let overrides = Overrides { install: false, old_key_id: None, salt: journal.salt().to_vec(), journal: Some(journal.id().to_owned()) };
+    let overrides = Overrides {
+        install: false,
+        replace: false,
+        old_key_id: None,
+        salt: journal.salt().to_vec(),
+        journal: Some(journal.id().to_owned()),
+    };
     let plan = preflight(&world, &book, &clock, &overrides).await.map_err(|problems| format!("{problems:?}"))?;
 
     // 3. The rotation begins with its first record, and is driven to its end.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
-    protocol::{Action, Answer, Effect, Event, Illegal, Phase, Query, Role, Stand, State, apply, decide},
+    protocol::{Action, Answer, Effect, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
     record::{Detail, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
@@ -55,6 +55,8 @@ pub struct Rotation {
     pub names: Vec<String>,
     /// When the first create was intended.
     pub first_create: Option<DateTime<Utc>>,
+    /// When a create's outcome was last lost; a takeover right after its intent counts too.
+    pub unsure_create: Option<DateTime<Utc>>,
     /// Per store: the version the last intent replaces.
     pub bases: Vec<Option<Version>>,
     /// Per store: each version we know, and which key it holds.
@@ -138,6 +140,7 @@ impl Rotation {
             stray: None,
             names: Vec::new(),
             first_create: None,
+            unsure_create: None,
             bases: stores.clone().map(|store| store.base.clone()).collect(),
             versions: stores.map(|store| store.base.iter().map(|base| (base.clone(), Role::Old)).collect()).collect(),
             promoted_at: None,
@@ -168,6 +171,9 @@ impl Rotation {
     }
 
     fn learn(&mut self, record: &Record) {
+        if record.event == Event::Resumed && self.state.phase == Phase::Create && self.state.stand != Stand::Idle {
+            self.unsure_create = Some(record.at);
+        }
         match (&record.event, &record.detail) {
             (Event::Intended(Effect::Create), Detail::Intent { name: Some(name), .. }) => {
                 self.first_create.get_or_insert(record.at);
@@ -178,7 +184,14 @@ impl Rotation {
                 if let Some(slot) = self.bases.get_mut(usize::from(*i)) {
                     slot.clone_from(base);
                 }
+                // What a promote writes over is the old key, at perhaps a later version than the plan saw.
+                if let (Event::Intended(Effect::Promote(_)), Some(base), Kind::Rotate | Kind::Replace) =
+                    (&record.event, base, self.plan.rules.kind)
+                {
+                    self.wrote(*i, base, Role::Old);
+                }
             }
+            (Event::Lost(Effect::Create), _) => self.unsure_create = Some(record.at),
             (_, Detail::Created { id, fingerprint }) => self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone() }),
             (Event::Did(Effect::Promote(i)), Detail::Wrote { version }) => self.promoted(*i, version, record.at),
             (Event::Saw(Query::Current(i), Answer::Yes), Detail::Wrote { version }) if !self.restoring() => {
@@ -208,6 +221,7 @@ impl Rotation {
 
     fn wrote(&mut self, store: u8, version: &Version, role: Role) {
         if let Some(known) = self.versions.get_mut(usize::from(store)) {
+            known.retain(|(before, _)| before != version);
             known.push((version.clone(), role));
         }
     }

@@ -107,6 +107,7 @@ pub async fn send(request: RequestBuilder) -> Got<Reply> {
     let (client, request) = request.build_split();
     let request = request.map_err(|error| Failure::refused(Refusal::Invalid, None, format!("not a request: {}", error.without_url())))?;
     let asked = name(request.method(), request.url());
+    tracing::debug!(asked, "request");
     let mut response = client.execute(request).await.map_err(|error| broken(&asked, &error))?;
     let status = response.status();
     let headers = response.headers().clone();

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     adapters::build,
     driver::waits,
+    playbook::Instances,
     protocol::{Ask, Event},
     record::Detail,
     sight::Blind,
@@ -33,6 +34,9 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let before = load::journaled(app, &found.plan.origin, &found.playbook)?;
     let Some(after) = load::files(app, std::slice::from_ref(&args.playbook))?.pop() else { return Err(Fail::usage("no playbook there")) };
     let names = |loaded: &load::Loaded| loaded.book.consumers.iter().map(|consumer| consumer.name.clone()).collect::<Vec<_>>();
+    let jobs = |loaded: &load::Loaded| {
+        loaded.book.consumers.iter().map(|consumer| matches!(consumer.instances, Instances::Job(_))).collect::<Vec<_>>()
+    };
     let fields = |loaded: &load::Loaded| loaded.book.stores.iter().map(|store| store.write.clone()).collect::<Vec<_>>();
     let kept = [
         (
@@ -42,6 +46,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         ),
         ("the provider's account", before.world.provider.describe() == after.world.provider.describe()),
         ("the consumers and their order", names(&before) == names(&after)),
+        ("which consumers are jobs", jobs(&before) == jobs(&after)),
         ("the waits", waits(&after.book) == found.plan.waits),
         (
             "disable_for, idle_for and on_timeout",

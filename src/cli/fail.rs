@@ -130,7 +130,7 @@ impl From<JournalError> for Fail {
             JournalError::TakenOver(id) => Self::new(4, what).detail("this process stopped at once").next(format!("keyroll show {id}")),
             JournalError::Unknown(_) => Self::usage(what).next("keyroll history"),
             JournalError::Corrupt(_) => Self::new(5, what).detail("nothing was done: keyroll never acts on a record that it cannot trust"),
-            JournalError::Down(_) => Self::new(5, what).detail("no journal, no effect: nothing was changed"),
+            JournalError::Down(_) => Self::new(5, what).detail("no journal, no effect: nothing more is done"),
         }
     }
 }

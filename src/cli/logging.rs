@@ -18,6 +18,25 @@ pub fn start(global: &Global) -> Result<(), Fail> {
         (None, _) => "keyroll=debug".into(),
     };
     let filter = EnvFilter::try_new(&filter).map_err(|error| Fail::usage(format!("`{filter}` is not a filter: {error}")))?;
+    // Other libraries' finer words may hold what they send: a filter that lets them speak is not obeyed.
+    let filter = [
+        "aws_smithy_runtime",
+        "aws_smithy_runtime_api",
+        "aws_config",
+        "aws_sdk_iam",
+        "aws_sdk_sts",
+        "aws_sdk_secretsmanager",
+        "hyper",
+        "hyper_util",
+        "h2",
+        "reqwest",
+        "rustify",
+        "vaultrs",
+        "sqlx",
+    ]
+    .iter()
+    .filter_map(|library| format!("{library}=warn").parse().ok())
+    .fold(filter, EnvFilter::add_directive);
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match global.log_format {
         LogFormat::Text => {

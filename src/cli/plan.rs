@@ -26,6 +26,9 @@ pub struct Old {
     /// There is no key yet: create the first one
     #[arg(long, conflicts_with = "old_key_id")]
     install: bool,
+    /// The key in use is already dead: put a new one in its place, with nothing to roll back to
+    #[arg(long, conflicts_with = "install")]
+    replace: bool,
     /// The id of the key in use, where the provider cannot prove it; it is the one that will be revoked
     #[arg(long, value_name = "ID")]
     old_key_id: Option<String>,
@@ -36,6 +39,7 @@ impl Old {
     pub fn overrides(&self, journal: Option<&dyn Journal>) -> Overrides {
         Overrides {
             install: self.install,
+            replace: self.replace,
             old_key_id: self.old_key_id.clone().map(KeyId::new),
             // Without a journal nothing is kept, so any salt will do.
             salt: journal.map_or_else(|| b"a plan without a journal".to_vec(), |journal| journal.salt().to_vec()),
@@ -45,7 +49,7 @@ impl Old {
 
     /// Nothing: the provider proves everything.
     pub fn proved() -> Self {
-        Self { install: false, old_key_id: None }
+        Self { install: false, replace: false, old_key_id: None }
     }
 
     /// Whether a key's id was given by hand.

@@ -17,7 +17,7 @@ pub struct Args {
     rotation: Option<String>,
     #[command(flatten)]
     waiting: drive::Waiting,
-    /// Why, if it was held
+    /// Why a held rotation may go on; it is recorded
     #[arg(long)]
     reason: Option<String>,
 }
@@ -31,11 +31,19 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         }
         return Ok(report::exit_code(&found));
     }
+    let Some(reason) = args.reason.as_ref().map_or(found.state.held.is_none().then_some(None), |reason| Some(Some(reason.clone()))) else {
+        // A timer that resumes everything must not answer for a person.
+        return Err(Fail::new(
+            3,
+            format!("rotation {} is held: {}", found.id, found.state.held.map(report::words::why).unwrap_or_default()),
+        )
+        .of(&found));
+    };
     let loaded = load::journaled(app, &found.plan.origin, &found.playbook)?;
     let mut view = drive::view(app);
     let (mut rotation, mut lease) = take(app, &journal, &found.id, view.as_mut()).await?;
     if rotation.state.held.is_some() {
-        let detail = Detail::Person { by: person(), reason: args.reason.clone(), playbook: None, waiver: None };
+        let detail = Detail::Person { by: person(), reason, playbook: None, waiver: None };
         append(app, &journal, &mut lease, &mut rotation, Event::Asked(Ask::GoOn), detail, view.as_mut()).await?;
     }
     drive::drive(app, &loaded, &journal, rotation, lease, view.as_mut(), args.waiting).await

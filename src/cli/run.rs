@@ -34,16 +34,23 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let many = books.len() > 1;
     for loaded in books {
         match one(app, args, &loaded, &journal).await {
-            Ok(code) => worst = worst.max(code),
+            Ok(code) => worst = worse(worst, code),
             Err(fail) if many => {
                 // The other playbooks are other keys: one that cannot run must not keep them from rotating.
-                worst = worst.max(fail.code());
+                worst = worse(worst, fail.code());
                 fail.print(&app.global);
             }
             Err(fail) => return Err(fail),
         }
     }
     Ok(worst)
+}
+
+/// Of two exit codes the one that needs somebody sooner.
+fn worse(one: u8, other: u8) -> u8 {
+    const RANK: [u8; 7] = [0, 6, 4, 1, 2, 5, 3];
+    let rank = |code: u8| RANK.iter().position(|known| *known == code);
+    if rank(other) > rank(one) { other } else { one }
 }
 
 async fn one(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal) -> Result<u8, Fail> {

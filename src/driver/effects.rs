@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::hands::{Hands, endure};
+use super::{
+    hands::{Hands, endure},
+    known::secret_field,
+};
 use crate::{
     ids::{KeyId, Version},
     playbook::WriteSource,
-    ports::{Change, Failure, Fate, Got, Mark, Order, Wanted},
-    protocol::{Effect, Event, Refusal, Role},
+    ports::{Change, Credential, Failure, Fate, Got, Life, Mark, Order, Wanted},
+    protocol::{Effect, Event, Phase, Refusal, Role},
     record::Detail,
     rotation::Rotation,
     secret::{Secret, hex},
@@ -88,9 +91,22 @@ impl Hands<'_> {
             Effect::Enable => self.switch(rotation, true).await,
             Effect::Delete(role) => {
                 let tombstone = rotation.tombstone(role).ok_or_else(|| lost("its id is not in the journal"))?;
-                self.world.provider.delete(&tombstone).await.map(|()| Detail::Nothing)
+                match self.world.provider.delete(&tombstone).await {
+                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(tombstone.key(), failure).await,
+                    deleted => deleted.map(|()| Detail::Nothing),
+                }
             }
         }
+    }
+
+    /// A wrong address answers "not found" for every key: "gone" is believed only where the listing agrees.
+    async fn really_gone(&self, key: &KeyId, gone: Failure) -> Got<Detail> {
+        let listed = self.world.provider.list().await.map_err(|_| Failure::unknown(gone.what.clone()))?;
+        if listed.iter().any(|listed| listed.id == *key) {
+            let what = format!("{}, but key {key} is still listed", gone.what);
+            return Err(Failure::refused(Refusal::Invalid, None, what));
+        }
+        Err(gone)
     }
 
     async fn create(&mut self, rotation: &Rotation) -> Got<Detail> {
@@ -124,11 +140,15 @@ impl Hands<'_> {
 
     /// Our fields as they were before the rotation.
     async fn restored(&mut self, rotation: &Rotation, place: usize) -> Got<BTreeMap<String, Secret>> {
-        let base = rotation.plan.stores.get(place).and_then(|store| store.base.as_ref()).ok_or_else(|| lost("there was no old value"))?;
-        let snapshot = self.world.stores[place].read_at(base).await?.ok_or_else(|| lost("the store no longer has the old version"))?;
         let Some(spec) = self.book.stores.get(place) else { return Err(lost("the playbook no longer names this store")) };
-        if self.known.shown(spec, Some(&snapshot)) != Some(Role::Old) {
-            return Err(lost("the store's old version is not the old key"));
+        let snapshot = self.old_snapshot(rotation, place).await?.ok_or_else(|| lost("the store no longer has the old value"))?;
+        if let (Phase::BackRestore(_), Some(secret)) = (rotation.state.phase, snapshot.fields.get(secret_field(spec))) {
+            let old = Credential { id: rotation.key(Role::Old).cloned(), secret: secret.duplicate() };
+            // Only a plain "no such key" counts: a provider that is down must not keep anybody from going back.
+            if matches!(self.world.provider.probe(&old).await, Ok(Life::Dead)) {
+                let what = "the provider refuses the old key: writing it back would serve a dead one, so the new key stays";
+                return Err(Failure::refused(Refusal::Gone, None, what));
+            }
         }
         Ok(snapshot.fields.into_iter().filter(|(field, _)| spec.write.contains_key(field)).collect())
     }

@@ -77,6 +77,19 @@ impl Hands<'_> {
         Ok(None)
     }
 
+    /// The newest version of a store that holds the old key and can still be read.
+    pub(super) async fn old_snapshot(&mut self, rotation: &Rotation, place: usize) -> Result<Option<Snapshot>, Failure> {
+        let versions = rotation.versions.get(place).cloned().unwrap_or_default();
+        for (version, _) in versions.iter().rev().filter(|(_, role)| *role == Role::Old) {
+            let snapshot = endure!(self, self.world.stores[place].read_at(version));
+            let shown = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, snapshot.as_ref()));
+            if shown == Some(Role::Old) {
+                return Ok(snapshot);
+            }
+        }
+        Ok(None)
+    }
+
     /// A snapshot's key, if it is this one.
     pub(super) fn ours(&mut self, place: usize, snapshot: Option<Snapshot>, role: Role) -> Option<Secret> {
         let spec = self.book.stores.get(place)?;

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     hands::{Hands, endure},
     witness::{Summons, pass},
 };
 use crate::{
+    ids::KeyId,
     playbook::Span,
-    ports::{Ambiguity, Credential, Failure, Life},
-    protocol::{Answer, Candidate, Event, Jury, Leftover, Phase, Query, Role, settle},
+    ports::{Ambiguity, Credential, Failure, Life, Usage},
+    protocol::{Answer, Candidate, Event, Jury, Leftover, Phase, Query, Refusal, Role, settle},
     record::Detail,
     rotation::Rotation,
     secret::Secret,
@@ -30,15 +33,19 @@ impl Hands<'_> {
     /// The last failure where the other side refuses to be read, or patience is over.
     pub(super) async fn observe(&mut self, rotation: &Rotation, query: Query) -> Result<(Event, Detail), Failure> {
         self.known.update(rotation);
+        let verify = self.book.verify;
         let (answer, detail) = match query {
             Query::Settle => self.leftovers(rotation).await?,
             Query::Live => self.live(rotation).await?,
             Query::Current(i) => self.current(rotation, usize::from(i)).await?,
             Query::Converged(i) => self.converged(rotation, usize::from(i)).await?,
             Query::Rolled(role, i) => (self.rolled(rotation, role, usize::from(i)).await?, Detail::Nothing),
-            Query::Consumer(role, i) => self.instances(rotation, role, Some(usize::from(i)), self.book.verify.stable_for.0).await,
-            Query::Everyone(role) => self.instances(rotation, role, None, self.book.verify.stable_for.0).await,
-            Query::Watched => self.instances(rotation, Role::New, None, rotation.plan.waits.watch).await,
+            Query::Consumer(role, i) => {
+                self.instances(rotation, role, Some(usize::from(i)), Jury::new(verify.stable_for.0, verify.within.0)).await
+            }
+            Query::Everyone(role) => self.instances(rotation, role, None, Jury::new(verify.stable_for.0, verify.within.0)).await,
+            // The old key is off: three passes without a proof are enough to switch it on again.
+            Query::Watched => self.instances(rotation, Role::New, None, Jury::new(rotation.plan.waits.watch, verify.every.0 * 3)).await,
             Query::Stores(role) => self.stores(role).await?,
             Query::Unused => self.unused(rotation).await?,
             Query::Dead => self.dead(rotation).await?,
@@ -50,18 +57,20 @@ impl Hands<'_> {
     async fn leftovers(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
         let traits = self.world.provider.traits();
         let named = traits.ambiguity != Ambiguity::Unnamed;
+        let second = chrono::TimeDelta::seconds(1);
         let mut ours = rotation.tombstones.clone();
         ours.extend(rotation.new.iter().map(|new| new.id.clone()));
         ours.extend(rotation.key(Role::Old).cloned());
         let began = self.clock.steady();
         loop {
             let listed = endure!(self, self.world.provider.list());
+            // A lost create may land a little later, but a key made long after it is somebody else's.
+            let last = rotation.unsure_create.unwrap_or(rotation.last) + traits.listed_within + second;
             let candidates = listed.iter().map(|key| Candidate {
                 id: &key.id,
                 named_ours: key.name.as_ref().is_some_and(|name| rotation.names.contains(name)),
                 known: rotation.plan.listed.contains(&key.id),
-                // A second's grace: providers round down.
-                made_since: key.created_at.zip(rotation.first_create).map(|(made, first)| made >= first - chrono::TimeDelta::seconds(1)),
+                made_since: key.created_at.zip(rotation.first_create).map(|(made, first)| made >= first - second && made <= last),
                 used: key.last_used.is_some(),
             });
             match settle(candidates, &ours, named) {
@@ -160,11 +169,10 @@ impl Hands<'_> {
     }
 
     /// Passes over instances until a verdict. What is missing at the end goes into the record.
-    async fn instances(&mut self, rotation: &Rotation, role: Role, only: Option<usize>, stable: Duration) -> (Answer, Detail) {
+    async fn instances(&mut self, rotation: &Rotation, role: Role, only: Option<usize>, mut jury: Jury) -> (Answer, Detail) {
         let spec = &self.book.verify;
         let expected = rotation.plan.consumers.iter().map(|consumer| consumer.expected).collect();
         let summons = Summons { role, only, expected, waivers: &rotation.waivers };
-        let mut jury = Jury::new(stable, spec.within.0);
         let began = self.clock.steady();
         loop {
             let pass = pass(self.world, self.book, &mut self.known, self.clock, &summons).await;
@@ -199,9 +207,15 @@ impl Hands<'_> {
             return Ok((Answer::Yes, Detail::Nothing));
         };
         let lag = provider.traits().usage_lag;
-        let (old_used, new_used) = (endure!(self, usage.last_used(old)), endure!(self, usage.last_used(new)));
+        let old_used = match self.last_used(usage, old).await {
+            Err(failure) if failure.refusal() == Some(Refusal::Gone) => {
+                return Ok((Answer::Yes, Detail::Reply { said: "the old key is gone".into() }));
+            }
+            used => used?,
+        };
+        let new_used = self.last_used(usage, new).await?;
         let (now, promoted) = (self.clock.now(), rotation.promoted_at.unwrap_or(rotation.began));
-        let since = |moment: chrono::DateTime<chrono::Utc>| (now - moment).to_std().unwrap_or_default();
+        let since = |moment: DateTime<Utc>| (now - moment).to_std().unwrap_or_default();
         let settled = rotation.plan.waits.grace + lag;
         let window = old_used.map_or(promoted, |used| used.max(promoted));
         if new_used.is_none_or(|used| used < promoted) {
@@ -217,6 +231,10 @@ impl Hands<'_> {
             return Ok((Answer::Later, Detail::Reply { said: format!("the old key was last used {}s ago", since(window).as_secs()) }));
         }
         Ok((Answer::Yes, Detail::Nothing))
+    }
+
+    async fn last_used(&mut self, usage: &dyn Usage, key: &KeyId) -> Result<Option<DateTime<Utc>>, Failure> {
+        Ok(endure!(self, usage.last_used(key)))
     }
 
     /// Refusals in a row, each beside a successful call with the new key: a provider that is down refuses everybody.
@@ -258,8 +276,7 @@ impl Hands<'_> {
     /// The old key's value, from a version that a store still has.
     async fn old_value(&mut self, rotation: &Rotation) -> Result<Option<Secret>, Failure> {
         for place in 0..self.world.stores.len() {
-            let Some(base) = rotation.plan.stores.get(place).and_then(|store| store.base.clone()) else { continue };
-            let snapshot = endure!(self, self.world.stores[place].read_at(&base));
+            let snapshot = self.old_snapshot(rotation, place).await?;
             if let Some(value) = self.ours(place, snapshot, Role::Old) {
                 return Ok(Some(value));
             }

@@ -105,8 +105,8 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
             Action::Look(query) => tokio::select! {
                 biased;
                 () = runner.stop.cancelled() => continue,
-                note = asked(runner, lease) => {
-                    hear(runner, &mut hands, rotation, lease, note?).await?;
+                asked = asked(runner, lease) => {
+                    asked?;
                     continue;
                 }
                 seen = hands.observe(rotation, query) => seen?,
@@ -170,12 +170,12 @@ fn said(detail: &Detail) -> String {
     }
 }
 
-/// Waits for a person's ask.
-async fn asked(runner: &Runner<'_>, lease: &Lease) -> Result<Note, JournalError> {
+/// Waits until a person has asked. It only looks: this future may be dropped, and an ask must not go with it.
+async fn asked(runner: &Runner<'_>, lease: &Lease) -> Result<(), JournalError> {
     loop {
         runner.clock.sleep(Duration::from_secs(1)).await;
-        if let Some(note) = runner.journal.collect(lease).await? {
-            return Ok(note);
+        if runner.journal.asked(lease).await? {
+            return Ok(());
         }
     }
 }
@@ -216,8 +216,9 @@ impl Hands<'_> {
         let ours = left(waiting.lasts, [Some(wall), steady].into_iter().flatten());
         let Some(since) = waiting.store_since.filter(|_| ours.is_zero() && !waiting.lasts.is_zero()) else { return Ok(ours) };
         // Whole seconds on the wire: one is given back, or a wait of seconds would never agree with ours.
-        let theirs = self.store_clock().await.map(|now| (now - since).to_std().unwrap_or_default() + Duration::from_secs(1));
-        Ok(left(waiting.lasts, [Some(wall), steady, theirs].into_iter().flatten()))
+        let Some(now) = self.store_clock().await else { return Ok(Duration::from_secs(1)) };
+        let theirs = (now - since).to_std().unwrap_or_default() + Duration::from_secs(1);
+        Ok(left(waiting.lasts, [Some(wall), steady, Some(theirs)].into_iter().flatten()))
     }
 
     /// The first clock that a store tells.

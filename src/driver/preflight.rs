@@ -20,6 +20,8 @@ use crate::{
 pub struct Overrides {
     /// There is no key yet, and that is no mistake.
     pub install: bool,
+    /// The key in use is dead, and that is known.
+    pub replace: bool,
     /// The id of the key in use, where it cannot be proved; the person has confirmed it.
     pub old_key_id: Option<KeyId>,
     /// The salt of the journal's fingerprints.
@@ -194,10 +196,21 @@ async fn old_key(
         None
     });
     let kind = match world.provider.probe(&credential).await {
-        Ok(Life::Alive) => Kind::Rotate,
-        Ok(Life::Dead) => {
+        Ok(Life::Alive) if !overrides.replace => Kind::Rotate,
+        Ok(Life::Dead) if overrides.replace => {
             found.notes.push("the provider refuses the key in use: it is replaced, and there is nothing to roll back to".into());
             Kind::Replace
+        }
+        Ok(Life::Dead) => {
+            found.problems.push(Problem::new(
+                format!("{} refuses the key that the stores hold", world.provider.describe()),
+                "check that this is the right account, project and environment; if the key is really dead, `keyroll run --replace` puts a new one in its place (there is nothing to roll back to)",
+            ));
+            Kind::Replace
+        }
+        Ok(Life::Alive) => {
+            found.problems.push(Problem::new("the key in use works", "leave out --replace to rotate it"));
+            Kind::Rotate
         }
         Ok(Life::Unclear) => {
             found.problems.push(Problem::new(
@@ -280,6 +293,8 @@ async fn consumers(
                 .showing
                 .iter()
                 .filter_map(|(id, _)| id.as_str().strip_prefix(&prefix(&spec.name)).map(crate::ids::InstanceId::new))
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
                 .collect();
             let (expect, job) = match &spec.instances {
                 Instances::Running { expect, .. } => ((*expect).max(baseline.len()), false),

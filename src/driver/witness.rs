@@ -9,6 +9,7 @@ use crate::{
     ports::{Claim, Clock, Found, Got, Report, World},
     protocol::{Role, Showing, short},
     record::{Evidence, Missing, Waiver},
+    secret::Secret,
 };
 
 /// What one pass showed.
@@ -45,6 +46,9 @@ pub async fn pass(world: &World, book: &Playbook, known: &mut Known, clock: &dyn
     }
     pass
 }
+
+/// Longer than any version or id, shorter than most keys.
+const LONGEST_CLAIM: usize = 64;
 
 type Asked = Option<Got<(Found, Vec<(InstanceId, Got<Report>)>)>>;
 
@@ -90,11 +94,14 @@ async fn consumer(
         }
     };
     let mut seen: Vec<(InstanceId, Showing)> = Vec::new();
-    let mut excused = 0;
+    // By distinct id, found or not: one that is gone for good is waived too, and one that is listed twice counts once.
+    let mut excused: Vec<_> =
+        summons.waivers.iter().filter(|waiver| waiver.consumer == spec.name).filter_map(|waiver| waiver.instance.as_ref()).collect();
+    excused.sort();
+    excused.dedup();
     for (listed, report) in reports {
         let id = report.as_ref().ok().and_then(|report| report.id.clone()).unwrap_or(listed);
         if waived(Some(&id)) {
-            excused += 1;
             continue;
         }
         let (showing, said) = judge(report, known, health.store, world, book, summons.role).await;
@@ -106,7 +113,7 @@ async fn consumer(
         }
         seen.push((id, showing));
     }
-    let expected = planned.max(found.expected.unwrap_or_default()).saturating_sub(excused);
+    let expected = planned.max(found.expected.unwrap_or_default()).saturating_sub(excused.len());
     let lacking = short(expected, &seen);
     if lacking > 0 {
         miss(None, format!("{} of {expected} expected instances found", expected - lacking));
@@ -123,11 +130,14 @@ async fn judge(report: Got<Report>, known: &mut Known, store: usize, world: &Wor
     let Some(claim) = &report.claim else {
         return (Showing::Nothing, format!("answered {} and named no key", report.status));
     };
-    let said = match claim {
-        Claim::Version(version) => format!("version {version}"),
-        Claim::KeyId(id) => format!("key {id}"),
-        Claim::Sha256(print) => format!("fingerprint {}", print.chars().take(16).collect::<String>()),
+    let (kind, text) = match claim {
+        Claim::Version(version) => ("version", version.as_str()),
+        Claim::KeyId(id) => ("key", id.as_str()),
+        Claim::Sha256(print) => ("fingerprint", print.get(..8).unwrap_or_default()),
     };
+    // A pointer may have been aimed at the key itself.
+    let hidden = text.len() > LONGEST_CLAIM || known.role(&Secret::new(text)).is_some();
+    let said = if hidden { format!("a {kind} that is not shown: it may be a secret") } else { format!("{kind} {text}") };
     match known.claimed(claim, store, world, book).await {
         Some(shown) if shown == role && report.healthy => (Showing::Wanted, said),
         Some(shown) if shown == role => (Showing::WantedButIll, format!("{said}, but answers {}", report.status)),

@@ -211,11 +211,15 @@ impl Ledger {
         tx.commit().await.map_err(|e| (self.explain)(&e))
     }
 
+    pub async fn asked(&self, lease: &Lease) -> Done<bool> {
+        let oldest = sqlx::query(OLDEST).bind(lease.rotation.as_str());
+        Ok(oldest.fetch_optional(&self.pool).await.map_err(|e| (self.explain)(&e))?.is_some())
+    }
+
     pub async fn collect(&self, lease: &Lease) -> Done<Option<Note>> {
         let id = lease.rotation.as_str();
-        let oldest = sqlx::query(OLDEST).bind(id);
         // Nearly always empty, and asked for at every step: look first, without the write lock.
-        if oldest.fetch_optional(&self.pool).await.map_err(|e| (self.explain)(&e))?.is_none() {
+        if !self.asked(lease).await? {
             return Ok(None);
         }
         let mut tx = self.write().await?;

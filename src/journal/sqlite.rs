@@ -164,6 +164,9 @@ impl Journal for SqliteJournal {
         self.ledger.leave(rotation, note).await
     }
 
+    async fn asked(&self, lease: &Lease) -> Result<bool, JournalError> {
+        self.ledger.asked(lease).await
+    }
     async fn collect(&self, lease: &Lease) -> Result<Option<Note>, JournalError> {
         self.ledger.collect(lease).await
     }

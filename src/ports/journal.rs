@@ -110,6 +110,8 @@ pub trait Journal: Send + Sync {
     async fn holder(&self, identity: &Identity) -> Result<Option<RotationId>, JournalError>;
     /// Leaves an ask for the runner.
     async fn leave(&self, rotation: &RotationId, note: Note) -> Result<(), JournalError>;
+    /// Whether an ask is waiting; takes nothing out.
+    async fn asked(&self, lease: &Lease) -> Result<bool, JournalError>;
     /// Takes the oldest ask out.
     async fn collect(&self, lease: &Lease) -> Result<Option<Note>, JournalError>;
 }

@@ -85,9 +85,12 @@ fn reverify(s: &State) -> bool {
 
 fn went_on(s: &State, why: Why) -> State {
     match (s.phase, why) {
-        (Phase::ByHand, _) => to(s, Phase::LastLook),
+        // The person's word is not proof: the provider must refuse the old key.
+        (Phase::ByHand, _) => to(s, Phase::ProveDead),
         (Phase::Fence, Why::CannotFence) => State { touched: 0, ..to(s, Phase::Discard) },
-        (Phase::Create, Why::CannotSettle) => State { tries: 0, ..*s },
+        // A person looked: the key that cannot be told from others is left alone.
+        (Phase::Create, Why::CannotSettle) => again(&State { tries: 0, murky: true, ..*s }),
+        (Phase::Sweep(end), Why::CannotSettle) => to(s, Phase::Ended(end)),
         _ => *s,
     }
 }
@@ -132,6 +135,9 @@ fn done(s: &State, effect: Effect) -> State {
 fn refused(s: &State, effect: Effect, why: Refusal) -> State {
     match (effect, why) {
         (Effect::Delete(_), Refusal::Gone) => done(s, effect),
+        // Somebody else deleted the old key: there is nothing left to switch, nor to go back to.
+        (Effect::Disable, Refusal::Gone) => State { off: false, ..to(s, Phase::ProveDead) },
+        (Effect::Enable, Refusal::Gone) => hold(&State { off: false, ..to(s, Phase::ProveDead) }, Why::NotVerified),
         (Effect::Promote(_) | Effect::Restore(_), Refusal::Conflict) => State { stand: Stand::Unsure, ..*s },
         (Effect::Create, _) => finish(s, End::Aborted),
         (Effect::Promote(i), Refusal::Denied | Refusal::Invalid | Refusal::Gone) if !s.doubt => {
@@ -205,6 +211,8 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
 
         (Query::Stores(_), Yes) if s.phase == Phase::LastLook => finish(s, End::Done),
         (Query::Stores(_), Yes) => State { proof: Proof::Complete, ..*s },
+        // A store that may serve the disabled key: it must work again before anybody is asked.
+        (Query::Stores(Role::New), No | Foreign | Late) if s.off => to(s, Phase::BackEnable),
         (Query::Stores(_), No | Foreign | Late) => hold(&State { proof: Proof::None, ..*s }, Why::ForeignValue),
 
         (Query::Watched, Yes) => to(s, Phase::Soak),

@@ -88,25 +88,30 @@ pub fn next(rotation: &Rotation) -> Vec<String> {
     let resume = |comment: &str| format!("keyroll resume {id}  # {comment}");
     let Some(reason) = s.held else {
         return match until(rotation) {
-            Some(until) => vec![resume(&format!("after {}; or leave it to `keyroll run --due`", clock(until)))],
+            Some(until) => vec![resume(&format!("after {}", clock(until)))],
             None => vec![resume("goes on where it stopped")],
         };
     };
+    let go_on = |comment: &str| format!("keyroll resume {id} --reason '…'  # {comment}");
     let mut next = match reason {
-        Why::CannotSettle => vec![resume("after the key that nobody knows was deleted at the provider, or found to be somebody else's")],
-        Why::CannotFence => vec![resume("after you made sure that the store is empty; the new key is then deleted")],
-        Why::ForeignValue => vec![resume("after the store holds the old or the new key again")],
+        Why::CannotSettle => {
+            vec![go_on("after the key that nobody knows was deleted at the provider, or found to be somebody else's: it is left alone")]
+        }
+        Why::CannotFence => vec![go_on("after you made sure that the store is empty; the new key is then deleted")],
+        Why::ForeignValue => vec![go_on("after the store holds the old or the new key again")],
         Why::NotVerified => {
-            let mut next = vec![resume("asks every instance again")];
-            next.extend(rotation.missing.iter().take(3).map(|missing| waive(rotation, missing)));
+            let mut next = vec![go_on("asks every instance again")];
+            next.extend(
+                rotation.missing.iter().filter(|missing| missing.instance.is_some()).take(3).map(|missing| waive(rotation, missing)),
+            );
             next
         }
-        Why::StillUsed => vec![resume("after its user was found and moved to the new key; asks the provider again")],
-        Why::EnabledAgain => vec![resume("after the one who complained uses the new key; proves everything, then switches off again")],
-        Why::NothingToReturnTo => vec![resume("after the services were put right; asks every instance again")],
-        Why::RevokeByHand => vec![resume("after you revoked the old key at the provider, by hand")],
-        Why::StillAlive => vec![resume("asks the provider again; delete the old key there by hand if it stays")],
-        Why::Refused(_) => vec![resume("after the cause was put right; tries the refused step again")],
+        Why::StillUsed => vec![go_on("after its user was found and moved to the new key; asks the provider again")],
+        Why::EnabledAgain => vec![go_on("after the one who complained uses the new key; proves everything, then switches off again")],
+        Why::NothingToReturnTo => vec![go_on("after the services were put right; asks every instance again")],
+        Why::RevokeByHand => vec![go_on("after you revoked the old key at the provider, by hand")],
+        Why::StillAlive => vec![go_on("asks the provider again; delete the old key there by hand if it stays")],
+        Why::Refused(_) => vec![go_on("after the cause was put right; tries the refused step again")],
     };
     let nowhere_to_go = rotation.plan.rules.kind != Kind::Rotate && s.touched > 0;
     if allows(s, Ask::Rollback) && !s.going_back() && !nowhere_to_go {

@@ -46,7 +46,9 @@ async fn hold_waits_for_a_person_who_waives_and_resumes() {
     // The command that keyroll itself prints.
     let stuck = held.split("--instance ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
     ends(&stage.keyroll(&["waive", "--consumer", "app", "--instance", stuck, "--reason", "it is being retired"]).await, 0);
-    ends(&stage.keyroll(&["resume"]).await, 0);
+    let unasked = ends(&stage.keyroll(&["resume"]).await, 3);
+    assert!(unasked.contains("--reason"), "a timer must not answer for a person: {unasked}");
+    ends(&stage.keyroll(&["resume", "--reason", "waived"]).await, 0);
     stage.assert_clean("waived").await;
 }
 
@@ -60,7 +62,7 @@ async fn a_held_rotation_takes_an_amended_playbook() {
     stage.edit("within: 3s", "within: 30s");
     let playbook = stage.playbook();
     ends(&stage.keyroll(&["amend", "stage", playbook.to_str().unwrap(), "--reason", "more time"]).await, 0);
-    ends(&stage.keyroll(&["resume", "stage"]).await, 0);
+    ends(&stage.keyroll(&["resume", "stage", "--reason", "amended"]).await, 0);
     stage.assert_clean("amended").await;
 
     let other = ends(&stage.keyroll(&["amend", "stage", playbook.to_str().unwrap()]).await, 2);

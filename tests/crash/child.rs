@@ -54,7 +54,13 @@ pub async fn run() {
     let book = Playbook::parse(source).unwrap();
     let world = build::build(&book, &Registry::builtin(), &ctx).unwrap();
     let clock = System::new();
-    let overrides = Overrides { install: false, old_key_id: None, salt: journal.salt().to_vec(), journal: Some(journal.id().to_owned()) };
+    let overrides = Overrides {
+        install: false,
+        replace: false,
+        old_key_id: None,
+        salt: journal.salt().to_vec(),
+        journal: Some(journal.id().to_owned()),
+    };
     let plan = preflight(&world, &book, &clock, &overrides).await.unwrap();
     let id = RotationId::at(clock.now(), 7);
     let identities = build::identities(&book, &world);
@@ -125,6 +131,9 @@ impl Journal for Dying {
     }
     async fn leave(&self, rotation: &RotationId, note: Note) -> Result<(), JournalError> {
         self.inner.leave(rotation, note).await
+    }
+    async fn asked(&self, lease: &Lease) -> Result<bool, JournalError> {
+        self.inner.asked(lease).await
     }
     async fn collect(&self, lease: &Lease) -> Result<Option<Note>, JournalError> {
         self.inner.collect(lease).await

@@ -360,6 +360,9 @@ impl Journal for Ledger {
         self.notes.lock().unwrap().push(note);
         Ok(())
     }
+    async fn asked(&self, _: &Lease) -> Result<bool, JournalError> {
+        Ok(!self.notes.lock().unwrap().is_empty())
+    }
     async fn collect(&self, _: &Lease) -> Result<Option<Note>, JournalError> {
         Ok(self.notes.lock().unwrap().pop())
     }

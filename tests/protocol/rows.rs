@@ -257,5 +257,5 @@ fn install_and_replace_revoke_nothing() {
 fn an_unproved_old_key_is_revoked_by_hand() {
     let walk = Walk::new(Rules { proved: false, ..PLAIN }).until(Action::Stop).held(Why::RevokeByHand);
     assert_eq!(walk.state.phase, Phase::ByHand);
-    assert_eq!(walk.asked(Ask::GoOn).ends(End::Done), [Look(Query::Stores(New))]);
+    assert_eq!(walk.asked(Ask::GoOn).ends(End::Done), [Look(Query::Dead), Look(Query::Stores(New))]);
 }

@@ -136,6 +136,11 @@ impl Bystander {
             // A person decided that a first write will not land any more.
             Event::Asked(Ask::GoOn) if before.held == Some(Why::CannotFence) => (self.dirty, self.unclear) = (0, 0),
 
+            // A person looked at the provider, and leaves the key that cannot be told from others alone.
+            Event::Asked(Ask::GoOn) if before.held == Some(Why::CannotSettle) => self.stray = false,
+            // Somebody else deleted the old key.
+            Event::Refused(Effect::Disable | Effect::Enable, keyroll::protocol::Refusal::Gone) => self.dead = true,
+
             Event::Intended(Effect::Disable) => (self.disable, self.soaked) = (true, false),
             Event::Lost(Effect::Disable) => self.disable_unclear = true,
             Event::Refused(Effect::Disable, _) => self.disable = self.disable_unclear,

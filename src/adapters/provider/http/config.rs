@@ -356,9 +356,6 @@ impl Config {
 
     /// A create whose reply is lost must leave something to go by.
     fn check_settling(&self) -> Result<(), Fault> {
-        if self.create.idempotency_header.is_some() {
-            return Ok(());
-        }
         if self.list.name.is_none() {
             return Err(Fault::new(
                 "a create whose reply is lost could not be settled: the listing shows no names, and nothing replays the reply",
