@@ -9,7 +9,7 @@ use keyroll::{
     ids::RotationId,
     playbook::Playbook,
     ports::{Clock, Journal, Note, Opening, World},
-    protocol::{Answer, Ask, End, Event, Why},
+    protocol::{Answer, Ask, End, Event, Refusal, Why},
     record::Detail,
     retry::Patience,
     rotation::Rotation,
@@ -147,6 +147,45 @@ async fn an_instance_that_falls_ill_on_the_new_key_rolls_back_at_once() {
     let took = records[bad].at - records[bad - 1].at;
     assert!(took < chrono::TimeDelta::minutes(1), "it did not wait for the deadline, but took {took}");
     bench.sim.assert_clean("ill");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_old_key_is_never_written_back() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    bench.sim.lock().instances[3].stuck = true;
+    // Somebody deletes the old key by hand while the rotation waits for the straggler.
+    bench.sim.lock().keys.get_mut("key-0").unwrap().alive = false;
+    let rotation = bench.to_the_end("deleted by hand").await;
+    assert_eq!(rotation.state.held, Some(Why::Refused(Refusal::Gone)));
+    let outside = bench.sim.lock();
+    assert_eq!(outside.versions.last().unwrap(), "value-1", "the stores keep the key that works");
+    assert!(outside.keys["key-1"].alive, "and it is not deleted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_old_value_is_found_at_the_version_that_the_promote_wrote_over() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    // A foreign write of another field after the plan; the version that the plan saw is kept no longer.
+    bench.sim.lock().versions.push("value-0".into());
+    bench.sim.lock().forgotten.push("1".into());
+    bench.sim.lock().instances[3].stuck = true;
+    let rotation = bench.to_the_end("moved on").await;
+    assert_eq!(rotation.state.ended(), Some(End::RolledBack));
+    bench.sim.assert_clean("moved on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn not_found_is_believed_only_where_the_listing_agrees() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    bench.sim.lock().fault = Some((2, Fault::NotFound));
+    let rotation = bench.to_the_end("a wrong address").await;
+    assert_eq!(rotation.state.held, Some(Why::Refused(Refusal::Invalid)), "the delete said 404, and the key is still listed");
+    ask(&bench, Ask::GoOn).await;
+    assert_eq!(bench.to_the_end("mended").await.state.ended(), Some(End::Done));
+    bench.sim.assert_clean("mended");
 }
 
 #[tokio::test(start_paused = true)]

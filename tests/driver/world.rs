@@ -29,6 +29,8 @@ pub enum Fault {
     LostBefore,
     /// It is refused.
     Refused,
+    /// It is answered "not found", although it is there: a wrong address.
+    NotFound,
     /// The process dies before the call.
     CrashBefore,
     /// The process dies after the work is done.
@@ -48,6 +50,8 @@ pub struct Outside {
     /// Instances and how many passes each lags behind the store.
     pub instances: Vec<Service>,
     pub served_dead: Vec<String>,
+    /// Versions that can no longer be read.
+    pub forgotten: Vec<String>,
 }
 
 pub struct Key {
@@ -91,6 +95,7 @@ impl Sim {
             None => work(&mut outside),
             Some(Fault::LostBefore) => Err(Failure::unknown("lost")),
             Some(Fault::Refused) => Err(Failure::refused(Refusal::Denied, Some(403), "denied")),
+            Some(Fault::NotFound) => Err(Failure::refused(Refusal::Gone, Some(404), "not found")),
             Some(Fault::LostAfter) => work(&mut outside).and(Err(Failure::unknown("lost"))),
             Some(Fault::CrashBefore) => {
                 outside.death.notify_one();
@@ -225,7 +230,9 @@ impl Store for Sim {
         Ok(snapshot(&outside, outside.versions.len()))
     }
     async fn read_at(&self, version: &Version) -> Got<Option<Snapshot>> {
-        Ok(snapshot(&self.lock(), version.as_str().parse().unwrap_or(0)))
+        let outside = self.lock();
+        let gone = outside.forgotten.iter().any(|forgotten| forgotten == version.as_str());
+        Ok(if gone { None } else { snapshot(&outside, version.as_str().parse().unwrap_or(0)) })
     }
     async fn write(&self, change: &Change<'_>) -> Got<Version> {
         self.call(|outside| {
