@@ -66,7 +66,7 @@ pub async fn rotation(journal: &dyn Journal, id: &crate::ids::RotationId) -> Res
     Rotation::fold(&records).map_err(|broken| Fail::new(5, format!("rotation {id}: {broken}")))
 }
 
-/// Finds a rotation by its id, the beginning of its id, or its playbook's name (the newest one); without a word, the only open one.
+/// Finds a rotation by its id, the beginning or end of its id (as log lines show it), or its playbook's name (the newest one); without a word, the only open one.
 pub async fn find(journal: &dyn Journal, word: Option<&str>) -> Result<Rotation, Fail> {
     let entries = journal.entries().await?;
     let Some(word) = word else {
@@ -87,17 +87,20 @@ pub async fn find(journal: &dyn Journal, word: Option<&str>) -> Result<Rotation,
         return rotation(journal, &named.rotation).await;
     }
     let lower = word.to_lowercase();
-    let matching: Vec<_> = entries.iter().filter(|entry| entry.rotation.as_str().starts_with(&lower)).collect();
+    // A few characters could be anybody's: a rotation is not rolled back by a slip.
+    let fits = |id: &str| lower.len() >= 4 && (id.starts_with(&lower) || id.ends_with(&lower));
+    let matching: Vec<_> = entries.iter().filter(|entry| fits(entry.rotation.as_str())).collect();
     match matching.as_slice() {
         [one] => rotation(journal, &one.rotation).await,
         [] => Err(Fail::usage(format!("the journal knows no rotation `{word}`")).next("keyroll history")),
-        _ => Err(Fail::usage(format!("several rotations begin with `{word}`")).next("keyroll history")),
+        _ => Err(Fail::usage(format!("several rotations begin or end with `{word}`")).next("keyroll history")),
     }
 }
 
 /// The journal that must be there, for verbs about a rotation.
 pub async fn required(app: &App) -> Result<SqliteJournal, Fail> {
-    app.existing_journal()
-        .await?
-        .ok_or_else(|| Fail::usage("there is no journal yet: nothing was ever rotated from here").next("keyroll run PLAYBOOK"))
+    let path = app.journal_path()?;
+    let none =
+        || Fail::usage(format!("there is no journal at {}: nothing was rotated with it", path.display())).next("keyroll run PLAYBOOK");
+    app.existing_journal().await?.ok_or_else(none)
 }

@@ -12,6 +12,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<u8, Fail> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "keyroll", &mut std::io::stdout());
+    use std::io::Write;
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "keyroll", &mut text);
+    // A reader that has seen enough closes the pipe: no matter.
+    let _ = std::io::stdout().write_all(&text);
     Ok(0)
 }

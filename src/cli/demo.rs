@@ -48,7 +48,9 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         _ => rotate(app, &demo, &journal_path).await?,
     };
     let summary = demo.finish().await;
-    if !app.json() {
+    if app.json() {
+        println!("{}", serde_json::json!({ "demo": { "requests_sent": summary.sent, "requests_failed": summary.failed } }));
+    } else {
         anstream::println!("\n{summary}");
     }
     if summary.failed > 0 {

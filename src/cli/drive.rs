@@ -97,10 +97,12 @@ pub async fn drive(
 }
 
 async fn finish(app: &App, journal: &dyn Journal, rotation: &Rotation, stopped: bool) -> Result<u8, Fail> {
-    if !app.json() {
+    if app.json() {
+        println!("{}", serde_json::json!({ "result": report::status_json(std::slice::from_ref(rotation), app.clock.now())[0] }));
+    } else {
         let records = journal.records(&rotation.id).await?;
         if stopped && rotation.state.ended().is_none() {
-            anstream::eprintln!("stopped between two steps; nothing is half-done");
+            anstream::eprintln!("stopped between two steps, as you asked; `keyroll resume` goes on from here");
         }
         anstream::print!("{}", report::summary(rotation, &records));
     }
@@ -131,6 +133,7 @@ fn stop_on_signals() -> CancellationToken {
 
 async fn signal() -> bool {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return false };
-    tokio::select! { got = interrupt.recv() => got.is_some(), got = terminate.recv() => got.is_some() }
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds else { return false };
+    tokio::select! { got = interrupt.recv() => got.is_some(), got = terminate.recv() => got.is_some(), got = hangup.recv() => got.is_some() }
 }

@@ -81,13 +81,18 @@ fn answers(args: &Args, ask: bool) -> Result<Answers, Fail> {
             Some(given) => Ok(given.clone()),
             None if !ask => Ok(usual.to_owned()),
             None => {
-                let chosen = Select::new().with_prompt(question).items(known).default(0).interact().map_err(|_| stopped())?;
+                let chosen = Select::new()
+                    .with_prompt(format!("{question} (arrow keys, Enter)"))
+                    .items(known)
+                    .default(0)
+                    .interact()
+                    .map_err(|_| stopped())?;
                 Ok(known.get(chosen).copied().unwrap_or(usual).to_owned())
             }
         }
     };
-    let provider = choice(&args.provider, "Who issues the key?", &PROVIDERS, &usual.provider)?;
-    let store = choice(&args.store, "Where does it live?", &STORES, &usual.store)?;
+    let provider = choice(&args.provider, "Who issues the key", &PROVIDERS, &usual.provider)?;
+    let store = choice(&args.store, "Where does it live", &STORES, &usual.store)?;
     let name = text(&args.name, "A name for this playbook", &usual.name)?;
     let scope = match provider.as_str() {
         "openai" => "The OpenAI project (proj_…)",
@@ -116,7 +121,7 @@ fn answers(args: &Args, ask: bool) -> Result<Answers, Fail> {
         consumer: text(&args.consumer, "The service that reads it", &usual.consumer)?,
         instances,
         health: text(&args.health, "Where a copy tells which version it uses", &usual.health)?,
-        every: text(&args.every, "How old may the key get?", &usual.every)?,
+        every: text(&args.every, "How old may the key get", &usual.every)?,
         provider,
         store,
     })

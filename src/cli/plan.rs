@@ -74,7 +74,8 @@ pub async fn make(app: &App, loaded: &Loaded, old: &Old, journal: Option<&dyn Jo
         for identity in crate::adapters::build::identities(&loaded.book, &loaded.world) {
             if let Some(open) = journal.holder(&identity).await? {
                 let rotation = super::app::rotation(journal, &open).await?;
-                return Err(Fail::new(4, format!("rotation {open} of the same key is still open")).of(&rotation));
+                let code = report::words::exit_code(&rotation);
+                return Err(Fail::new(code, format!("rotation {open} of the same key is still open")).of(&rotation));
             }
         }
     }

@@ -22,7 +22,7 @@ pub struct Args {
     old: plan::Old,
     #[command(flatten)]
     waiting: drive::Waiting,
-    /// Do not ask before beginning
+    /// Do not ask before beginning; without a terminal keyroll never asks
     #[arg(short, long)]
     yes: bool,
 }

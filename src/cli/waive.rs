@@ -34,6 +34,18 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         let names: Vec<_> = found.plan.consumers.iter().map(|consumer| consumer.name.as_str()).collect();
         return Err(Fail::usage(format!("the playbook has no consumer `{}`; it has {}", args.consumer, names.join(", "))));
     }
+    if found.plan.consumers.iter().any(|consumer| consumer.name == args.consumer && consumer.job) {
+        return Err(Fail::usage(format!("{} is a job: it has no instances that prove anything", args.consumer)).of(&found));
+    }
+    if let Some(instance) = &args.instance {
+        let baseline =
+            found.plan.consumers.iter().filter(|consumer| consumer.name == args.consumer).flat_map(|consumer| &consumer.baseline);
+        let missing =
+            found.missing.iter().filter(|missing| missing.consumer == args.consumer).filter_map(|missing| missing.instance.as_ref());
+        if !baseline.chain(missing).any(|known| known.as_str() == instance) {
+            return Err(Fail::usage(format!("{} has no instance `{instance}`", args.consumer)).of(&found));
+        }
+    }
     let waiver = Waiver { consumer: args.consumer.clone(), instance: args.instance.clone().map(InstanceId::new) };
     let detail = Detail::Person { by: person(), reason: Some(args.reason.clone()), playbook: None, waiver: Some(waiver) };
     let (mut rotation, mut lease) = take(app, &journal, &found.id, &mut Blind).await?;

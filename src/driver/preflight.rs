@@ -309,7 +309,9 @@ async fn consumers(
 pub fn waits(book: &Playbook) -> Waits {
     let most = |spans: &mut dyn Iterator<Item = Duration>| spans.max().unwrap_or_default();
     let stale = most(&mut book.stores.iter().map(|store| store.stale_for.0));
-    let request = most(&mut book.consumers.iter().map(|consumer| consumer.max_request.0));
+    // A job's requests end with the job: max_run covers them.
+    let running = book.consumers.iter().filter(|consumer| matches!(consumer.instances, Instances::Running { .. }));
+    let request = most(&mut running.map(|consumer| consumer.max_request.0));
     let jobs = || {
         book.consumers.iter().filter_map(|consumer| match consumer.instances {
             Instances::Job(job) => Some(job),

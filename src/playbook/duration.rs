@@ -59,7 +59,7 @@ fn suggest(text: &str) -> Option<String> {
     let word = lower[number.len()..].trim();
     let unit = match word {
         "ms" | "millis" | "milliseconds" => "ms",
-        "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
         "m" | "min" | "mins" | "minute" | "minutes" => "m",
         "h" | "hr" | "hrs" | "hour" | "hours" => "h",
         "d" | "day" | "days" => "d",

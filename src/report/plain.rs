@@ -65,6 +65,9 @@ impl<W: Write + Send> View for Plain<W> {
 /// `17 of 20 prove it; waiting for a: …; b: …`.
 pub fn pass(proved: &[Evidence], missing: &[Missing]) -> String {
     let all = proved.len() + missing.len();
+    if all == 0 {
+        return "nobody has to prove it".to_owned();
+    }
     if missing.is_empty() {
         return format!("all {} prove it; seeing that it stays so", words::instances(all));
     }

@@ -77,7 +77,7 @@ async fn long_waits_are_parked_with_6_and_rollback_is_asked_of_a_parked_one() {
     let parked = ends(&stage.keyroll(&["run", stage.playbook().to_str().unwrap()]).await, 6);
     assert!(parked.contains("keyroll resume"), "{parked}");
     ends(&stage.keyroll(&["resume"]).await, 6);
-    let again = ends(&stage.keyroll(&["run", stage.playbook().to_str().unwrap()]).await, 4);
+    let again = ends(&stage.keyroll(&["run", stage.playbook().to_str().unwrap()]).await, 6);
     assert!(again.contains("still open"), "{again}");
     ends(&stage.keyroll(&["rollback", "--reason", "not today"]).await, 1);
     assert_eq!(stage.secrets(), before);

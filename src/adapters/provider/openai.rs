@@ -205,7 +205,10 @@ impl OpenAi {
     /// Where the collection itself is not found, the project is not.
     fn lost_project(&self, failure: Failure) -> Failure {
         match failure.refusal() {
-            Some(Refusal::Gone) => failure.hint(format!("no project `{}` in the admin key's organization: check `project`", self.project)),
+            // A hint that is there already comes from nearer to the cause: a variable that is not set.
+            Some(Refusal::Gone) if failure.hint.is_none() => {
+                failure.hint(format!("no project `{}` in the admin key's organization: check `project`", self.project))
+            }
             _ => failure,
         }
     }
