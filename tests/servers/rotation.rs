@@ -2,6 +2,7 @@
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use axum::{Json, Router, extract::State, routing::get};
 use keyroll::{
     sandbox::{
@@ -177,12 +178,15 @@ enum Source {
 
 async fn version(State(source): State<Arc<Source>>) -> Json<Value> {
     match &*source {
-        Source::SecretsManager(client, id) => {
-            let value = client.get_secret_value().secret_id(id).send().await.unwrap_or_else(|_| panic!("the secret is there"));
-            Json(json!({ "version": value.version_id() }))
-        }
+        Source::SecretsManager(client, id) => Json(json!({ "version": current(client, id).await.version_id() })),
         Source::Vault(path) => Json(json!({ "key": read(path).await["access_key_id"] })),
     }
+}
+
+/// The label is named, though it is AWS's own default: moto answers with the last version put where it is not.
+async fn current(client: &aws_sdk_secretsmanager::Client, id: &str) -> GetSecretValueOutput {
+    let got = client.get_secret_value().secret_id(id).version_stage("AWSCURRENT").send().await;
+    got.unwrap_or_else(|_| panic!("the secret is there"))
 }
 
 /// A user with one key; its id and secret.
@@ -247,7 +251,7 @@ consumers:
     let keys = iam_keys(&user).await;
     assert_eq!(keys.len(), 1);
     assert_ne!(keys[0], id);
-    let stored = secrets.get_secret_value().secret_id(&user).send().await.unwrap_or_else(|_| panic!("no value"));
+    let stored = current(&secrets, &user).await;
     let stored: Value = serde_json::from_str(stored.secret_string().unwrap()).unwrap();
     assert_eq!((stored["id"].as_str(), stored["region"].as_str()), (Some(keys[0].as_str()), Some("eu-central-1")));
 }
