@@ -3,7 +3,13 @@
 use std::process::Command;
 
 fn page(args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_keyroll")).args(args).env("COLUMNS", "100").env_remove("KEYROLL_JOURNAL").env_remove("KEYROLL_LOG").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_keyroll"))
+        .args(args)
+        .env("COLUMNS", "100")
+        .env_remove("KEYROLL_JOURNAL")
+        .env_remove("KEYROLL_LOG")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{args:?}");
     String::from_utf8(output.stdout).unwrap()
 }
