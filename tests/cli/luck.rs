@@ -1,5 +1,6 @@
 //! Bad input and bad luck, as a person meets them: an exit code, what is wrong, what state the keys are in, what to type.
 
+use keyroll::sandbox::service::Behaviour;
 use serde_json::json;
 
 use super::{ends, stage::Stage};
@@ -101,4 +102,28 @@ async fn a_key_of_another_journal_is_refused_and_the_journal_named() {
     let other = stage.journal().with_file_name("other.db");
     let said = ends(&stage.keyroll(&["run", stage.playbook().to_str().unwrap(), "--journal", other.to_str().unwrap()]).await, 2);
     assert!(said.contains("another journal"), "{said}");
+}
+
+/// However an instance misbehaves once the new key is out, the old key ends in use again and the new one is gone; where
+/// nobody can tell for sure, a person is asked first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_misbehaves_never_costs_the_old_key() {
+    for behaviour in [Behaviour::Stuck, Behaviour::Hangs, Behaviour::Html, Behaviour::Flaps, Behaviour::Ill] {
+        let story = format!("{behaviour:?}");
+        let stage = Stage::new().await;
+        stage.edit("within: 20s, stable_for: 0s", "within: 1s, stable_for: 200ms");
+        stage.edit("json: /secrets/app/version }", "json: /secrets/app/version }, timeout: 300ms");
+        stage.fleet.behave(1, behaviour);
+        let before = stage.secrets();
+        let output = stage.keyroll(&["run", stage.playbook().to_str().unwrap()]).await;
+        if output.status.code() == Some(3) {
+            // It cannot prove the old key either: mended, it can.
+            stage.fleet.behave(1, Behaviour::Normal);
+            ends(&stage.keyroll(&["resume", "--reason", "mended"]).await, 1);
+        } else {
+            ends(&output, 1);
+        }
+        assert_eq!(stage.secrets(), before, "{story}: the old key is in use");
+        stage.assert_clean(&story).await;
+    }
 }

@@ -177,6 +177,22 @@ async fn the_old_value_is_found_at_the_version_that_the_promote_wrote_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn somebody_elses_write_between_plan_and_promote_ends_cleanly_and_stays() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    let mut theirs = bench.sim.lock();
+    theirs.versions.push("value-theirs".into());
+    theirs.instances.clear();
+    drop(theirs);
+    let rotation = bench.to_the_end("theirs").await;
+    assert_eq!(rotation.state.ended(), Some(End::Aborted));
+    let outside = bench.sim.lock();
+    assert_eq!(outside.versions.last().unwrap(), "value-theirs", "their value is never written over");
+    assert!(!outside.keys["key-1"].alive, "our key is gone");
+    assert!(outside.keys["key-0"].alive, "and the old one is not ours to judge");
+}
+
+#[tokio::test(start_paused = true)]
 async fn not_found_is_believed_only_where_the_listing_agrees() {
     let bench = Bench::new(PLAIN);
     bench.open().await;
