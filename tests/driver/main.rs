@@ -16,7 +16,7 @@ use keyroll::{
     sight::Blind,
 };
 use tokio_util::sync::CancellationToken;
-use world::{Fault, Ledger, Paused, Sim, book};
+use world::{Fault, Ledger, Paused, Sim, book, origin};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -34,7 +34,9 @@ impl Bench {
         let sim = Sim::new(5);
         sim.lock().switches = extra.contains("disable_for");
         let start = tokio::time::Instant::now();
-        let clock = Paused { origin: "2026-01-01T00:00:00Z".parse().unwrap(), start };
+        let clock = Paused { origin: origin(), start };
+        sim.lock().start = Some(start);
+        sim.lock().tells_use = extra.contains("idle_for");
         Self { world: sim.world(), sim, book: book(extra), ledger: Ledger::default(), clock, patience: 100 * HOUR }
     }
 
@@ -190,6 +192,26 @@ async fn somebody_elses_write_between_plan_and_promote_ends_cleanly_and_stays() 
     assert_eq!(outside.versions.last().unwrap(), "value-theirs", "their value is never written over");
     assert!(!outside.keys["key-1"].alive, "our key is gone");
     assert!(outside.keys["key-0"].alive, "and the old one is not ours to judge");
+}
+
+/// A service that reports one key and uses another: only the provider's own figures tell.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_lies_is_found_by_the_idle_gate() {
+    const ASKS: &str = "verify: { within: 5m, stable_for: 10s }\nrevoke: { grace: 1h, idle_for: 2h }\n";
+    let honest = Bench::new(ASKS);
+    honest.open().await;
+    assert_eq!(honest.to_the_end("honest").await.state.ended(), Some(End::Done));
+    honest.sim.assert_clean("honest");
+    assert!(honest.clock.steady() >= 2 * HOUR, "the old key was seen to be idle for as long as asked");
+
+    let bench = Bench::new(ASKS);
+    bench.open().await;
+    bench.sim.lock().instances[2].lies = true;
+    let rotation = bench.to_the_end("a liar").await;
+    assert_eq!(rotation.state.held, Some(Why::StillUsed));
+    let outside = bench.sim.lock();
+    assert!(outside.keys["key-0"].alive, "the key that it really uses is alive");
+    assert_eq!(outside.served_dead, Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]

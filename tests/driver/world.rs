@@ -50,6 +50,10 @@ pub struct Outside {
     /// Instances and how many passes each lags behind the store.
     pub instances: Vec<Service>,
     pub served_dead: Vec<String>,
+    /// The provider tells when a key was used; the last use of each value.
+    pub tells_use: bool,
+    pub used: BTreeMap<String, DateTime<Utc>>,
+    pub start: Option<tokio::time::Instant>,
     /// Versions that can no longer be read.
     pub forgotten: Vec<String>,
 }
@@ -67,6 +71,8 @@ pub struct Service {
     pub behind: usize,
     pub stuck: bool,
     pub ill_on_new: bool,
+    /// Reports what the store holds, and uses what it held at its start.
+    pub lies: bool,
 }
 
 #[derive(Clone)]
@@ -76,7 +82,7 @@ impl Sim {
     pub fn new(instances: usize) -> Self {
         let mut outside = Outside { versions: vec!["value-0".into()], ..Outside::default() };
         outside.keys.insert("key-0".into(), Key { name: "first".into(), value: "value-0".into(), alive: true, on: true });
-        let service = |n: usize| Service { holds: "value-0".into(), lag: n % 3, behind: 0, stuck: false, ill_on_new: false };
+        let service = |n: usize| Service { holds: "value-0".into(), lag: n % 3, behind: 0, stuck: false, ill_on_new: false, lies: false };
         outside.instances = (0..instances).map(service).collect();
         Self(Arc::new(Mutex::new(outside)))
     }
@@ -134,6 +140,9 @@ impl Outside {
     fn traffic(&mut self) {
         for place in 0..self.instances.len() {
             let holds = self.instances[place].holds.clone();
+            if let Some(start) = self.start {
+                self.used.insert(holds.clone(), origin() + start.elapsed());
+            }
             if !self.usable(&holds) {
                 self.served_dead.push(holds);
             }
@@ -196,8 +205,21 @@ impl Provider for Sim {
     async fn probe(&self, credential: &Credential) -> Got<Life> {
         Ok(if self.lock().usable(credential.secret.reveal()) { Life::Alive } else { Life::Dead })
     }
+    fn usage(&self) -> Option<&dyn Usage> {
+        self.lock().tells_use.then_some(self as &dyn Usage)
+    }
     fn switch(&self) -> Option<&dyn Switch> {
         self.lock().switches.then_some(self as &dyn Switch)
+    }
+}
+
+#[async_trait]
+impl Usage for Sim {
+    async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
+        let mut outside = self.lock();
+        // Services call all the time, not only when they are looked at.
+        outside.traffic();
+        Ok(outside.keys.get(key.as_str()).and_then(|key| outside.used.get(&key.value)).copied())
     }
 }
 
@@ -256,7 +278,7 @@ impl Discovery for Sim {
     async fn instances(&self) -> Got<Found> {
         let mut outside = self.lock();
         let current = outside.versions.last().unwrap().clone();
-        for service in outside.instances.iter_mut().filter(|service| !service.stuck) {
+        for service in outside.instances.iter_mut().filter(|service| !service.stuck && !service.lies) {
             service.behind = if service.holds == current { 0 } else { service.behind + 1 };
             if service.behind > service.lag {
                 service.holds.clone_from(&current);
@@ -276,9 +298,15 @@ impl Health for Sim {
         let outside = self.lock();
         let service = &outside.instances[instance.id.as_str().parse::<usize>().unwrap()];
         let healthy = !(service.ill_on_new && service.holds != "value-0");
-        let print = Secret::new(service.holds.as_str()).sha256();
+        let claims = if service.lies { outside.versions.last().unwrap() } else { &service.holds };
+        let print = Secret::new(claims.as_str()).sha256();
         Ok(Report { id: None, claim: Some(Claim::Sha256(print)), healthy, status: if healthy { 200 } else { 503 } })
     }
+}
+
+/// When every test begins.
+pub fn origin() -> DateTime<Utc> {
+    "2026-01-01T00:00:00Z".parse().unwrap()
 }
 
 /// Tokio's clock, which a paused test moves on by itself.
