@@ -182,10 +182,8 @@ async fn the_old_value_is_found_at_the_version_that_the_promote_wrote_over() {
 async fn somebody_elses_write_between_plan_and_promote_ends_cleanly_and_stays() {
     let bench = Bench::new(PLAIN);
     bench.open().await;
-    let mut theirs = bench.sim.lock();
-    theirs.versions.push("value-theirs".into());
-    theirs.instances.clear();
-    drop(theirs);
+    bench.sim.lock().versions.push("value-theirs".into());
+    bench.sim.lock().instances.clear();
     let rotation = bench.to_the_end("theirs").await;
     assert_eq!(rotation.state.ended(), Some(End::Aborted));
     let outside = bench.sim.lock();
