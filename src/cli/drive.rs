@@ -86,7 +86,7 @@ pub async fn drive(
         longest_wait: waiting.wait.0,
     };
     use tracing::Instrument;
-    let span = tracing::info_span!("rotation", id = %rotation.id, name = %rotation.plan.name);
+    let span = tracing::info_span!("rotation", id = %rotation.id, playbook = %rotation.plan.name);
     let result = driver::drive(&runner, view, &mut rotation, &mut lease).instrument(span).await;
     view.end();
     drop(lease);
