@@ -52,6 +52,21 @@ async fn what_is_wrong_is_found_before_anything_is_changed() {
     }
 }
 
+/// "No such key" also means: wrong account. So a person says that it is dead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_key_is_replaced_only_where_a_person_says_so() {
+    let stage = Stage::new().await;
+    stage.put(&json!({ "secret_id": "no-such-secret-id", "accessor": "none" }));
+    let playbook = stage.playbook();
+    let said = ends(&stage.keyroll(&["run", playbook.to_str().unwrap()]).await, 2);
+    assert!(said.contains("--replace"), "{said}");
+    assert_eq!(stage.secrets()[1], "no-such-secret-id", "nothing was written");
+    ends(&stage.keyroll(&["run", "--replace", playbook.to_str().unwrap()]).await, 0);
+    assert_ne!(stage.secrets()[1], "no-such-secret-id");
+    let said = ends(&stage.keyroll(&["run", "--replace", playbook.to_str().unwrap()]).await, 2);
+    assert!(said.contains("the key in use works"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_gone_is_5_and_says_so() {
     let stage = Stage::new().await;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use keyroll::{
     driver::{Halt, Overrides, Runner, drive, preflight},
-    ids::RotationId,
+    ids::{InstanceId, RotationId},
     playbook::Playbook,
     ports::{Clock, Journal, Note, Opening, World},
     protocol::{Answer, Ask, End, Event, Refusal, Why},
-    record::Detail,
+    record::{Detail, Waiver},
     retry::Patience,
     rotation::Rotation,
     sight::Blind,
@@ -135,6 +135,25 @@ async fn with_hold_a_person_decides() {
     ask(&bench, Ask::GoOn).await;
     assert_eq!(bench.to_the_end("hold").await.state.ended(), Some(End::Done));
     bench.sim.assert_clean("hold");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_gone_for_good_can_be_waived() {
+    let bench = Bench::new("verify: { within: 5m, stable_for: 10s, on_timeout: hold }\n");
+    bench.open().await;
+    bench.sim.lock().instances.pop();
+    assert_eq!(bench.to_the_end("gone").await.state.held, Some(Why::NotVerified), "four of five are not enough");
+    let waiver = Waiver { consumer: "api".into(), instance: Some(InstanceId::new("4")) };
+    let mut lease = bench.ledger.take(&RotationId::new("r1")).await.unwrap();
+    let person = Detail::Person { by: "ada".into(), reason: None, playbook: None, waiver: Some(waiver) };
+    bench.ledger.append(&mut lease, bench.clock.now(), Event::Resumed, Detail::Nothing, false).await.unwrap();
+    // Said twice, it still excuses one.
+    for _ in 0..2 {
+        bench.ledger.append(&mut lease, bench.clock.now(), Event::Asked(Ask::Waive), person.clone(), false).await.unwrap();
+    }
+    ask(&bench, Ask::GoOn).await;
+    assert_eq!(bench.to_the_end("waived").await.state.ended(), Some(End::Done));
+    bench.sim.assert_clean("waived");
 }
 
 #[tokio::test(start_paused = true)]

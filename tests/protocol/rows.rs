@@ -207,6 +207,22 @@ fn row_7_a_disable_that_is_refused_at_once_changed_nothing() {
 }
 
 #[test]
+fn row_8_a_store_that_may_serve_the_disabled_key_switches_it_on_again() {
+    for answer in [Answer::Late, Answer::Foreign, Answer::No] {
+        let walk = Walk::new(REVERSIBLE).until(Wait(Pause::Soak)).saw(Query::Stores(New), answer);
+        assert_eq!(walk.next(), Intend(Enable));
+    }
+}
+
+#[test]
+fn row_7_an_old_key_that_somebody_deleted_is_proved_dead_and_never_gone_back_to() {
+    let walk = Walk::new(REVERSIBLE).refused(Disable, Refusal::Gone);
+    assert_eq!(walk.next(), Look(Query::Dead));
+    assert!(!may_go_back(&walk));
+    assert_eq!(walk.ends(End::Done), [Look(Query::Dead), Look(Query::Stores(New))]);
+}
+
+#[test]
 fn row_7_a_refused_second_disable_says_nothing_of_the_first() {
     let walk = Walk::new(REVERSIBLE).lost(Disable).saw(Query::Watched, Answer::No).until(Do(Enable)).event(Event::Did(Enable));
     let walk = walk.asked(Ask::GoOn).refused(Disable, Refusal::Denied);
