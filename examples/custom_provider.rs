@@ -78,6 +78,7 @@ impl Provider for Gateway {
             id: id.clone(),
             name: Some(name.clone()),
             created_at: None,
+            expires_at: None,
             last_used: None,
             enabled: true,
         };
@@ -95,7 +96,7 @@ impl Provider for Gateway {
         let id = KeyId::new(format!("gw-{}", keys.len() + 1));
         let value = format!("gateway-{:032x}", fastrand::u128(..));
         keys.insert(id.clone(), (wanted.name.to_owned(), Secret::new(value.as_str())));
-        Ok(Minted { id, secret: Secret::new(value), created_at: Some(Utc::now()) })
+        Ok(Minted { id, secret: Secret::new(value), created_at: Some(Utc::now()), expires_at: None })
     }
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {

@@ -59,6 +59,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         book: &book,
         journal: &journal,
         clock: &clock,
+        gate: &keyroll::ports::AlwaysOpen,
         stop: &CancellationToken::new(),
         patience: Patience::default(),
         longest_wait: Duration::from_secs(60),

@@ -12,8 +12,8 @@ use crate::{
     protocol::{Event, Rules},
 };
 
-/// The version of [`Record`]'s form. A journal with another one is not acted upon.
-pub const SCHEMA: u16 = 1;
+/// The version of [`Record`]'s form. Older ones are read (what they lack has a default); a newer one is not acted upon.
+pub const SCHEMA: u16 = 2;
 
 /// One event of one rotation, as it stands in the journal.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -57,6 +57,12 @@ pub enum Detail {
         id: KeyId,
         /// Its value's fingerprint.
         fingerprint: Fingerprint,
+        /// When the provider says it was made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created_at: Option<DateTime<Utc>>,
+        /// When the provider says it stops working by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<DateTime<Utc>>,
     },
     /// A store took a value.
     Wrote {
@@ -133,6 +139,9 @@ pub struct OldKey {
     pub proof: Option<String>,
     /// When the provider says it was made.
     pub created_at: Option<DateTime<Utc>>,
+    /// When the provider says it stops working by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// One store before the rotation.
@@ -216,4 +225,76 @@ pub struct Waiver {
     pub consumer: String,
     /// One instance, or none for all of them.
     pub instance: Option<InstanceId>,
+}
+
+/// What a person or a runner decided beside any one rotation. Decrees have a hash chain of their own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decree {
+    /// Nothing risky begins before `until`: gated like a closed window.
+    Freeze {
+        /// The playbooks' names; empty: all.
+        playbooks: Vec<String>,
+        /// Its end.
+        until: DateTime<Utc>,
+        /// Why.
+        reason: String,
+    },
+    /// A freeze ends early.
+    Thaw {
+        /// The freeze's place.
+        freeze: u64,
+        /// Why.
+        reason: String,
+    },
+    /// A plan waits for another person's word.
+    Proposed {
+        /// Its short id, for `keyroll approve`.
+        id: String,
+        /// The playbook's name.
+        playbook: String,
+        /// What was planned, hashed: the word binds to exactly this.
+        hash: String,
+        /// From then on the word is worth nothing.
+        expires: DateTime<Utc>,
+    },
+    /// Another person's word for a proposed plan.
+    Approved {
+        /// The proposal's id.
+        id: String,
+    },
+    /// A person has seen that a rotation is held; it is no longer repeated.
+    Ack {
+        /// The rotation.
+        rotation: RotationId,
+    },
+    /// A playbook is due now, whatever its age.
+    Queued {
+        /// Its name.
+        playbook: String,
+        /// Why.
+        reason: String,
+    },
+    /// Rotations that were written elsewhere while this journal could not be written, and are now in it.
+    Merged {
+        /// The other journal's id.
+        journal: String,
+        /// The rotations.
+        rotations: Vec<RotationId>,
+    },
+}
+
+/// A decree in its place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Decreed {
+    /// [`SCHEMA`] of the keyroll that wrote it.
+    pub schema: u16,
+    /// Its place, from 1.
+    pub seq: u64,
+    /// The writer's clock.
+    pub at: DateTime<Utc>,
+    /// The operating system's user, or who they said they were.
+    pub by: String,
+    /// What was decided.
+    pub decree: Decree,
 }

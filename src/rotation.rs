@@ -30,6 +30,10 @@ pub struct NewKey {
     pub id: KeyId,
     /// Its value's fingerprint.
     pub fingerprint: Fingerprint,
+    /// When it was made: the provider's word, else our own clock's.
+    pub created_at: DateTime<Utc>,
+    /// When it stops working by itself, where the provider tells.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// A rotation, folded from its records.
@@ -65,6 +69,8 @@ pub struct Rotation {
     pub promoted_at: Option<DateTime<Utc>>,
     /// The wait that is on, or was last.
     pub waiting: Option<Waiting>,
+    /// What keeps the next step from beginning: a closed window, a freeze.
+    pub gated: Option<Waiting>,
     /// When the last wait was over.
     pub waited_at: Option<DateTime<Utc>>,
     /// Keys that are dead for good, in order.
@@ -88,7 +94,7 @@ pub enum Broken {
     #[error("the first record is no plan")]
     NoPlan,
     /// Written by another keyroll.
-    #[error("record {seq} has form {found}; this keyroll knows {SCHEMA}: use the keyroll that wrote it, or a newer one")]
+    #[error("record {seq} has form {found}; this keyroll knows {SCHEMA}: use a newer one")]
     Schema {
         /// Its place.
         seq: u64,
@@ -145,6 +151,7 @@ impl Rotation {
             versions: stores.map(|store| store.base.iter().map(|base| (base.clone(), Role::Old)).collect()).collect(),
             promoted_at: None,
             waiting: None,
+            gated: None,
             waited_at: None,
             tombstones: Vec::new(),
             waivers: Vec::new(),
@@ -174,7 +181,11 @@ impl Rotation {
         if record.event == Event::Resumed && self.state.phase == Phase::Create && self.state.stand != Stand::Idle {
             self.unsure_create = Some(record.at);
         }
+        if record.event != Event::Resumed {
+            self.gated = None;
+        }
         match (&record.event, &record.detail) {
+            (Event::Gated, Detail::Waiting(waiting)) => self.gated = Some(waiting.clone()),
             (Event::Intended(Effect::Create), Detail::Intent { name: Some(name), .. }) => {
                 self.first_create.get_or_insert(record.at);
                 self.names.push(name.clone());
@@ -192,7 +203,10 @@ impl Rotation {
                 }
             }
             (Event::Lost(Effect::Create), _) => self.unsure_create = Some(record.at),
-            (_, Detail::Created { id, fingerprint }) => self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone() }),
+            (_, Detail::Created { id, fingerprint, created_at, expires_at }) => {
+                let (created_at, expires_at) = (created_at.unwrap_or(record.at), *expires_at);
+                self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone(), created_at, expires_at });
+            }
             (Event::Did(Effect::Promote(i)), Detail::Wrote { version }) => self.promoted(*i, version, record.at),
             (Event::Saw(Query::Current(i), Answer::Yes), Detail::Wrote { version }) if !self.restoring() => {
                 self.promoted(*i, version, record.at)
@@ -253,7 +267,7 @@ impl Rotation {
 }
 
 fn check(record: &Record, seq: u64) -> Result<(), Broken> {
-    if record.schema != SCHEMA {
+    if record.schema > SCHEMA {
         return Err(Broken::Schema { seq: record.seq, found: record.schema });
     }
     if record.seq != seq {

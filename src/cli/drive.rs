@@ -81,6 +81,7 @@ pub async fn drive(
         book: &loaded.book,
         journal,
         clock: &app.clock,
+        gate: &crate::ports::AlwaysOpen,
         stop: &stop,
         patience: Patience::default(),
         longest_wait: waiting.wait.0,

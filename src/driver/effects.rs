@@ -116,7 +116,7 @@ impl Hands<'_> {
         let minted = self.world.provider.create(&wanted).await?;
         let fingerprint = minted.secret.fingerprint(self.journal.salt());
         self.value = Some(minted.secret);
-        Ok(Detail::Created { id: minted.id, fingerprint })
+        Ok(Detail::Created { id: minted.id, fingerprint, created_at: minted.created_at, expires_at: minted.expires_at })
     }
 
     /// The fields of the new key.

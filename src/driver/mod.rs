@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use self::{hands::Hands, known::Known};
 use crate::{
     playbook::Playbook,
-    ports::{Clock, Failure, Journal, JournalError, Lease, Note, World},
-    protocol::{Action, Event, Illegal, Pause, allows, apply, decide, left},
+    ports::{Clock, Failure, Gate, Journal, JournalError, Lease, Note, World},
+    protocol::{Action, Event, Illegal, Pause, allows, apply, decide, gated, left},
     record::{Detail, Waiting},
     retry::{Patience, Tries},
     rotation::{Broken, Rotation},
@@ -42,6 +42,8 @@ pub struct Runner<'a> {
     pub clock: &'a dyn Clock,
     /// Set to stop after the current effect; the rotation stays open and can be resumed.
     pub stop: &'a CancellationToken,
+    /// When risky steps may begin.
+    pub gate: &'a dyn Gate,
     /// How long a call is repeated.
     pub patience: Patience,
     /// Longer waits are left to the journal, and the run ends.
@@ -89,6 +91,23 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
             hear(runner, &mut hands, rotation, lease, note).await?;
             continue;
         }
+        if gated(&rotation.state)
+            && !runner.stop.is_cancelled()
+            && let Some(closed) = runner.gate.closed(runner.clock.now())
+        {
+            let now = runner.clock.now();
+            let lasts = (closed.until - now).to_std().unwrap_or_default();
+            if rotation.gated.as_ref().is_none_or(|known| known.what_for != closed.why) {
+                let waiting = Waiting { lasts, since: now, store_since: None, what_for: closed.why };
+                commit(runner, &mut hands, rotation, lease, Event::Gated, Detail::Waiting(waiting)).await?;
+            }
+            if lasts > runner.longest_wait {
+                return Ok(());
+            }
+            hands.view.see(&Sight::Left(lasts));
+            rest(runner, lasts).await;
+            continue;
+        }
         let action = decide(&rotation.state);
         let (event, detail) = match action {
             Action::Stop => return Ok(()),
@@ -120,11 +139,7 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
                 if time.is_zero() {
                     (Event::Waited(pause), Detail::Nothing)
                 } else {
-                    tokio::select! {
-                        biased;
-                        () = runner.stop.cancelled() => {}
-                        () = runner.clock.sleep(time.min(Duration::from_secs(1))) => {}
-                    }
+                    rest(runner, time).await;
                     continue;
                 }
             }
@@ -135,6 +150,15 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
             Some(what) => back_off(runner, &mut hands, &mut lost, what).await?,
             None => lost = if matches!(event, Event::Did(_)) { Tries::new(runner.patience) } else { lost },
         }
+    }
+}
+
+/// A short part of a longer wait; a stop ends it.
+async fn rest(runner: &Runner<'_>, time: Duration) {
+    tokio::select! {
+        biased;
+        () = runner.stop.cancelled() => {}
+        () = runner.clock.sleep(time.min(Duration::from_secs(1))) => {}
     }
 }
 

@@ -252,8 +252,9 @@ async fn old_key(
     for (place, snapshot, secret) in &values {
         known.note(*place, snapshot, id.as_ref(), secret, Role::Old);
     }
-    let created_at = listed.iter().find(|key| Some(&key.id) == id.as_ref()).and_then(|key| key.created_at);
-    (kind, Some(OldKey { id, fingerprint: secret.fingerprint(&overrides.salt), proof, created_at }))
+    let told = listed.iter().find(|key| Some(&key.id) == id.as_ref());
+    let (created_at, expires_at) = (told.and_then(|key| key.created_at), told.and_then(|key| key.expires_at));
+    (kind, Some(OldKey { id, fingerprint: secret.fingerprint(&overrides.salt), proof, created_at, expires_at }))
 }
 
 /// Runs the full verifier against the old key: a wrong health path is found here, not after the stores changed.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     ids::RotationId,
     ports::{JournalError, Note},
-    record::{Record, SCHEMA},
+    record::{Decreed, Record, SCHEMA},
     secret::hex,
 };
 
@@ -72,6 +72,33 @@ pub(super) fn verify(rotation: &RotationId, rows: &[Row], tip: &Tip) -> Result<V
     }
 }
 
+/// The decrees of a journal, in order.
+pub(super) fn verify_decrees(rows: &[(u64, String, String)]) -> Result<(Vec<Decreed>, String), JournalError> {
+    let corrupt = |seq: u64, what: &str| JournalError::Corrupt(format!("decree {seq} {what}"));
+    let mut head = decree_root();
+    let mut decrees = Vec::with_capacity(rows.len());
+    for ((found, body, hash), seq) in rows.iter().zip(1u64..) {
+        if *found != seq {
+            return Err(corrupt(seq, "is missing"));
+        }
+        head = link(&head, body);
+        if *hash != head {
+            return Err(corrupt(seq, "is not what was written: its hash does not match"));
+        }
+        let decreed: Decreed = read(body, |why| corrupt(seq, &why))?;
+        if decreed.seq != seq {
+            return Err(corrupt(seq, "does not belong where it stands"));
+        }
+        decrees.push(decreed);
+    }
+    Ok((decrees, head))
+}
+
+/// The hash before the first decree.
+pub(super) fn decree_root() -> String {
+    hex(&Sha256::digest("decrees"))
+}
+
 /// A person's ask out of the inbox; kept in a record's own words.
 pub(super) fn note(rotation: &RotationId, body: &str) -> Result<Note, JournalError> {
     let corrupt = |why: String| JournalError::Corrupt(format!("a request left for rotation {rotation} {why}"));
@@ -104,10 +131,7 @@ where
     let newer = |what: String| fail(format!("was written by a newer keyroll ({what}): use that one"));
     let told: Value = serde_json::from_str(body).map_err(|_| fail("is no JSON".into()))?;
     match told.get("schema").and_then(Value::as_u64) {
-        Some(schema) if schema == u64::from(SCHEMA) => {}
-        Some(schema) if schema < u64::from(SCHEMA) => {
-            return Err(fail(format!("has form {schema}; this keyroll knows {SCHEMA} only: use the keyroll that wrote it")));
-        }
+        Some(schema) if schema <= u64::from(SCHEMA) => {}
         Some(schema) => return Err(newer(format!("form {schema}; this one knows {SCHEMA}"))),
         None => return Err(newer("a form without a number".into())),
     }

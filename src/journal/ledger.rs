@@ -10,11 +10,11 @@ use crate::{
     ids::{Identity, RotationId},
     ports::{Entry, JournalError, Lease, Note, Opening},
     protocol::Event,
-    record::{Detail, Record, SCHEMA},
+    record::{Decree, Decreed, Detail, Record, SCHEMA},
 };
 
 /// The form of the tables. A journal with another one is not used.
-const FORM: i64 = 1;
+const FORM: i64 = 2;
 
 const TABLES: &[&str] = &[
     "CREATE TABLE meta (journal TEXT PRIMARY KEY, salt TEXT NOT NULL, form BIGINT NOT NULL)",
@@ -26,8 +26,14 @@ const TABLES: &[&str] = &[
     // taken: the rotation's seq when its runner took the row; 0: nobody has.
     "CREATE TABLE inbox (rotation TEXT NOT NULL, id BIGINT NOT NULL, body TEXT NOT NULL, taken BIGINT NOT NULL, \
      PRIMARY KEY (rotation, id))",
+    DECREE_TABLE,
 ];
 
+/// What form 2 has and form 1 had not.
+const DECREE_TABLE: &str = "CREATE TABLE decree (seq BIGINT PRIMARY KEY, body TEXT NOT NULL, hash TEXT NOT NULL)";
+
+const DECREES: &str = "SELECT seq, body, hash FROM decree ORDER BY seq";
+const DECREE: &str = "INSERT INTO decree (seq, body, hash) VALUES ($1, $2, $3) ON CONFLICT (seq) DO NOTHING";
 const META: &str = "SELECT journal, salt, form FROM meta";
 const CLAIM: &str = "INSERT INTO claim (identity, rotation) VALUES ($1, $2) ON CONFLICT (identity) DO NOTHING";
 const BEGIN_ROTATION: &str =
@@ -49,6 +55,9 @@ const LEAVE: &str = "INSERT INTO inbox (rotation, id, body, taken) \
      SELECT $1, COALESCE(MAX(id), 0) + 1, $2, 0 FROM inbox WHERE rotation = $3";
 const OLDEST: &str = "SELECT id, body FROM inbox WHERE rotation = $1 AND taken = 0 ORDER BY id LIMIT 1";
 const TAKEN: &str = "UPDATE inbox SET taken = $1 WHERE rotation = $2 AND id = $3";
+
+/// How often a decree is tried behind another writer's.
+const DECREE_TRIES: usize = 20;
 
 /// A database, and how its transactions begin and its errors read.
 pub(super) struct Ledger {
@@ -83,6 +92,47 @@ impl Ledger {
         let meta = sqlx::query("INSERT INTO meta (journal, salt, form) VALUES ($1, $2, $3)").bind(id).bind(salt).bind(FORM);
         meta.execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
         tx.commit().await.map_err(|e| (self.explain)(&e))
+    }
+
+    /// Brings the tables of an older keyroll up to [`FORM`].
+    pub async fn update(&self) -> Done<()> {
+        let mut tx = self.write().await?;
+        let row = sqlx::query(META).fetch_optional(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
+        if !row.is_some_and(|row| self.get::<i64>(&row, "form").is_ok_and(|form| form == 1)) {
+            return tx.rollback().await.map_err(|e| (self.explain)(&e));
+        }
+        for text in [DECREE_TABLE, "UPDATE meta SET form = 2"] {
+            sqlx::query(text).execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
+        }
+        tx.commit().await.map_err(|e| (self.explain)(&e))
+    }
+
+    /// One decree behind the last one. Two writers at once: the second sees the first's and goes behind it.
+    pub async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Done<Decreed> {
+        for _ in 0..DECREE_TRIES {
+            let mut tx = self.write().await?;
+            let rows = sqlx::query(DECREES).fetch_all(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
+            let (known, head) = self.decrees_from(&rows)?;
+            let decreed = Decreed { schema: SCHEMA, seq: known.len() as u64 + 1, at, by: by.to_owned(), decree: decree.clone() };
+            let body = chain::body(&decreed)?;
+            let insert = sqlx::query(DECREE).bind(small(decreed.seq)?).bind(&body).bind(chain::link(&head, &body));
+            if insert.execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?.rows_affected() == 1 {
+                tx.commit().await.map_err(|e| (self.explain)(&e))?;
+                return Ok(decreed);
+            }
+            tx.rollback().await.map_err(|e| (self.explain)(&e))?;
+        }
+        Err(JournalError::Down("others write decrees all the time: try again".into()))
+    }
+
+    pub async fn decrees(&self) -> Done<Vec<Decreed>> {
+        let rows = sqlx::query(DECREES).fetch_all(&self.pool).await.map_err(|e| (self.explain)(&e))?;
+        Ok(self.decrees_from(&rows)?.0)
+    }
+
+    fn decrees_from(&self, rows: &[AnyRow]) -> Done<(Vec<Decreed>, String)> {
+        let row = |row: &AnyRow| Ok((self.count(row, "seq")?, self.get(row, "body")?, self.get(row, "hash")?));
+        chain::verify_decrees(&rows.iter().map(row).collect::<Done<Vec<_>>>()?)
     }
 
     pub async fn meta(&self) -> Done<Meta> {

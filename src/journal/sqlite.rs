@@ -22,7 +22,7 @@ use crate::{
     ids::{Identity, RotationId},
     ports::{Entry, Journal, JournalError, Lease, Note, Opening},
     protocol::Event,
-    record::{Detail, Record},
+    record::{Decree, Decreed, Detail, Record},
     secret::hex,
 };
 
@@ -95,6 +95,7 @@ impl SqliteJournal {
             let what = format!("{} is a database of something else: name another file", path.display());
             return Err(JournalError::Down(what));
         }
+        ledger.update().await?;
         let meta = ledger.meta().await?;
         Ok(Self { ledger, locks, id: meta.id, salt: meta.salt })
     }
@@ -169,6 +170,14 @@ impl Journal for SqliteJournal {
     }
     async fn collect(&self, lease: &Lease) -> Result<Option<Note>, JournalError> {
         self.ledger.collect(lease).await
+    }
+
+    async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
+        self.ledger.decree(at, by, decree).await
+    }
+
+    async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {
+        self.ledger.decrees().await
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     ids::{Identity, RotationId},
     protocol::Event,
-    record::{Detail, Record},
+    record::{Decree, Decreed, Detail, Record},
 };
 
 /// Why the journal did not take a record, or a rotation.
@@ -114,4 +114,8 @@ pub trait Journal: Send + Sync {
     async fn asked(&self, lease: &Lease) -> Result<bool, JournalError>;
     /// Takes the oldest ask out.
     async fn collect(&self, lease: &Lease) -> Result<Option<Note>, JournalError>;
+    /// Writes what was decided beside any one rotation, durably; the answer has its place.
+    async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError>;
+    /// All decrees, in order, their chain checked.
+    async fn decrees(&self) -> Result<Vec<Decreed>, JournalError>;
 }

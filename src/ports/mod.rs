@@ -63,3 +63,27 @@ pub trait Clock: Send + Sync {
     /// Waits.
     async fn sleep(&self, time: Duration);
 }
+
+/// When risky steps may begin: the playbook's window, and freezes.
+pub trait Gate: Send + Sync {
+    /// Why they may not begin now; none: they may.
+    fn closed(&self, now: DateTime<Utc>) -> Option<Closed>;
+}
+
+/// A gate that is closed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Closed {
+    /// When it opens.
+    pub until: DateTime<Utc>,
+    /// What keeps it closed, in words.
+    pub why: String,
+}
+
+/// No window, no freeze.
+pub struct AlwaysOpen;
+
+impl Gate for AlwaysOpen {
+    fn closed(&self, _: DateTime<Utc>) -> Option<Closed> {
+        None
+    }
+}

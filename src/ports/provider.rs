@@ -49,6 +49,8 @@ pub struct Listed {
     pub name: Option<String>,
     /// When it was made.
     pub created_at: Option<DateTime<Utc>>,
+    /// When it stops working by itself; none: never, or not told.
+    pub expires_at: Option<DateTime<Utc>>,
     /// When it was last used; none: never, or not told.
     pub last_used: Option<DateTime<Utc>>,
     /// Whether it can be used.
@@ -71,6 +73,8 @@ pub struct Minted {
     pub secret: Secret,
     /// When the provider says it was made.
     pub created_at: Option<DateTime<Utc>>,
+    /// When it stops working by itself; none: never, or not told.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// What to create.

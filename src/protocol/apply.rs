@@ -1,7 +1,7 @@
 //! What an event makes of a state.
 
 use super::{
-    decide::decide,
+    decide::{decide, gated},
     state::{Phase, Proof, Stand, State},
     words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why},
 };
@@ -25,6 +25,7 @@ pub fn apply(s: &State, event: &Event) -> Result<State, Illegal> {
     let illegal = Illegal { wanted, got: *event };
     let next = match (wanted, *event) {
         (_, Event::Resumed) => resumed(s),
+        (_, Event::Gated) if gated(s) => Some(State { proof: Proof::None, ..*s }),
         (_, Event::Asked(ask)) if allows(s, ask) => asked(s, ask),
         (Action::Intend(a), Event::Intended(b)) if a == b => intended(s, a),
         (Action::Do(a), Event::Did(b)) if a == b => Some(done(s, a)),

@@ -43,6 +43,13 @@ pub fn decide(s: &State) -> Action {
     }
 }
 
+/// Whether what comes next must wait for the playbook's window and for freezes: the beginning of every risky step on the
+/// way forward, with the proof it needs. Never the way back.
+pub fn gated(s: &State) -> bool {
+    let risky = matches!(s.phase, Phase::Create | Phase::Promote(_) | Phase::Rollout(_) | Phase::Disable | Phase::Delete);
+    risky && s.stand == Stand::Idle && s.held.is_none()
+}
+
 /// An effect whose lost outcome is settled by a reading.
 fn effect(s: &State, effect: Effect, settle: Query) -> Action {
     match s.stand {

@@ -10,7 +10,7 @@ mod state;
 mod words;
 
 pub use apply::{Illegal, allows, apply};
-pub use decide::decide;
+pub use decide::{decide, gated};
 pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, settle, short};
 pub use state::{Phase, Proof, Rules, Stand, State};
 pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why};

@@ -208,6 +208,8 @@ words! {
         Parked(Pause),
         /// A wait is over.
         Waited(Pause),
+        /// The playbook's window is closed, or a freeze is on: the next step does not begin, and its proof is void.
+        Gated,
         /// A person asked.
         Asked(Ask),
         /// A runner took this rotation over (perhaps the same one, later).

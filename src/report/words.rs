@@ -35,6 +35,10 @@ fn told(rotation: &Rotation, record: &Record) -> String {
         Event::Saw(query, answer) => return saw(rotation, *query, *answer, &record.detail),
         Event::Parked(pause) => parked(*pause, &record.detail),
         Event::Waited(pause) => waited(*pause).into(),
+        Event::Gated => match &record.detail {
+            Detail::Waiting(waiting) => format!("does not go on yet: {}", waiting.what_for),
+            _ => "does not go on yet".into(),
+        },
         Event::Asked(ask) => return asked(*ask, &record.detail),
         Event::Resumed => "a new run took the rotation over; what it had proved is proved again".into(),
     };

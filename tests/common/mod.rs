@@ -15,7 +15,10 @@ pub fn tombstone_for(key: &KeyId) -> Tombstone {
     let intent = |name: Option<&str>, key: Option<&KeyId>| Detail::Intent { name: name.map(Into::into), key: key.cloned(), base: None };
     let events = [
         (Event::Intended(Effect::Create), intent(Some("tombstone"), None)),
-        (Event::Did(Effect::Create), Detail::Created { id: key.clone(), fingerprint: Fingerprint::new("00") }),
+        (
+            Event::Did(Effect::Create),
+            Detail::Created { id: key.clone(), fingerprint: Fingerprint::new("00"), created_at: None, expires_at: None },
+        ),
         (Event::Saw(Query::Live, Answer::Bad), Detail::Nothing),
         (Event::Intended(Effect::Delete(Role::New)), intent(None, Some(key))),
     ];

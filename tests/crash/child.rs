@@ -12,7 +12,7 @@ use keyroll::{
     playbook::{Playbook, Source},
     ports::{Clock, Entry, Journal, JournalError, Lease, Note, Opening},
     protocol::Event,
-    record::{Detail, Record},
+    record::{Decree, Decreed, Detail, Record},
     retry::Patience,
     rotation::Rotation,
     sight::Blind,
@@ -72,7 +72,16 @@ pub async fn run() {
     let stop = CancellationToken::new();
     let patience = Patience::default();
     let longest_wait = std::time::Duration::from_secs(60);
-    let runner = Runner { world: &world, book: &book, journal: &journal, clock: &clock, stop: &stop, patience, longest_wait };
+    let runner = Runner {
+        world: &world,
+        book: &book,
+        journal: &journal,
+        clock: &clock,
+        gate: &keyroll::ports::AlwaysOpen,
+        stop: &stop,
+        patience,
+        longest_wait,
+    };
     drive(&runner, &mut Blind, &mut rotation, &mut lease).await.unwrap();
 }
 
@@ -128,6 +137,12 @@ impl Journal for Dying {
     }
     async fn holder(&self, identity: &Identity) -> Result<Option<RotationId>, JournalError> {
         self.inner.holder(identity).await
+    }
+    async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
+        self.inner.decree(at, by, decree).await
+    }
+    async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {
+        self.inner.decrees().await
     }
     async fn leave(&self, rotation: &RotationId, note: Note) -> Result<(), JournalError> {
         self.inner.leave(rotation, note).await

@@ -70,6 +70,7 @@ impl Bench {
             book: &self.book,
             journal: &self.ledger,
             clock: &self.clock,
+            gate: &keyroll::ports::AlwaysOpen,
             stop: &stop,
             patience: Patience::default(),
             longest_wait: self.patience,

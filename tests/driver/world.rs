@@ -15,7 +15,7 @@ use keyroll::{
     playbook::{Playbook, Source},
     ports::*,
     protocol::{Event, Refusal},
-    record::{Detail, Record, SCHEMA},
+    record::{Decree, Decreed, Detail, Record, SCHEMA},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -176,6 +176,7 @@ impl Provider for Sim {
             id: KeyId::new(id),
             name: Some(key.name.clone()),
             created_at: None,
+            expires_at: None,
             last_used: None,
             enabled: key.on,
         };
@@ -191,7 +192,7 @@ impl Provider for Sim {
             outside.creates += 1;
             let (id, value) = (format!("key-{}", outside.creates), format!("value-{}", outside.creates));
             outside.keys.insert(id.clone(), Key { name: wanted.name.into(), value: value.clone(), alive: true, on: true });
-            Ok(Minted { id: KeyId::new(id), secret: Secret::new(value), created_at: None })
+            Ok(Minted { id: KeyId::new(id), secret: Secret::new(value), created_at: None, expires_at: None })
         })
     }
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
@@ -335,6 +336,7 @@ pub struct Ledger {
     pub epoch: Mutex<u64>,
     pub die: Mutex<Option<(usize, bool)>>,
     pub notes: Mutex<Vec<Note>>,
+    pub decrees: Mutex<Vec<Decreed>>,
 }
 
 impl Ledger {
@@ -400,6 +402,15 @@ impl Journal for Ledger {
     }
     async fn collect(&self, _: &Lease) -> Result<Option<Note>, JournalError> {
         Ok(self.notes.lock().unwrap().pop())
+    }
+    async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
+        let mut decrees = self.decrees.lock().unwrap();
+        let decreed = Decreed { schema: SCHEMA, seq: decrees.len() as u64 + 1, at, by: by.into(), decree };
+        decrees.push(decreed.clone());
+        Ok(decreed)
+    }
+    async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {
+        Ok(self.decrees.lock().unwrap().clone())
     }
 }
 

@@ -1,6 +1,10 @@
 //! What is found when a row was changed behind keyroll's back.
 
-use keyroll::ports::{Journal, JournalError};
+use chrono::Utc;
+use keyroll::{
+    ports::{Journal, JournalError},
+    record::Decree,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{Desk, Outcome, begin, id, refusal, step};
@@ -96,9 +100,8 @@ async fn written_by_another(from: &str, to: &str) -> Result<String, Box<dyn std:
 async fn what_a_newer_keyroll_wrote_is_refused_never_skipped() -> Outcome {
     let newer = "record 1 of rotation r1 was written by a newer keyroll";
     let cases = [
-        ("a schema", r#""schema":1"#, r#""schema":2"#, newer),
-        ("an older schema", r#""schema":1"#, r#""schema":0"#, "use the keyroll that wrote it"),
-        ("no schema", r#""schema":1,"#, "", newer),
+        ("a schema", r#""schema":2"#, r#""schema":3"#, newer),
+        ("no schema", r#""schema":2,"#, "", newer),
         ("an event", r#""event":"resumed""#, r#""event":"levitated""#, newer),
         ("a detail", r#""planned""#, r#""planned_well""#, newer),
         ("a field", r#""seq":1"#, r#""seq":1,"mood":"good""#, newer),
@@ -112,12 +115,44 @@ async fn what_a_newer_keyroll_wrote_is_refused_never_skipped() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_journal_of_the_first_form_goes_on_in_the_second() -> Outcome {
+    let desk = Desk::new().await?;
+    let lease = begin(&desk.journal, "r1", &["a"]).await?;
+    drop(lease);
+    desk.tamper("DROP TABLE decree; UPDATE meta SET form = 1").await?;
+    let journal = keyroll::journal::SqliteJournal::open(&desk.path()).await?;
+    assert_eq!(journal.records(&id("r1")).await?.len(), 1);
+    let decree = Decree::Ack { rotation: id("r1") };
+    assert_eq!(journal.decree(Utc::now(), "ana", decree.clone()).await?.seq, 1);
+    assert_eq!(journal.decree(Utc::now(), "ben", decree).await?.seq, 2);
+    assert_eq!(journal.decrees().await?.iter().map(|one| one.by.as_str()).collect::<Vec<_>>(), ["ana", "ben"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_changed_decree_is_found() -> Outcome {
+    for (tampering, said) in [
+        ("UPDATE decree SET body = replace(body, 'ana', 'eve') WHERE seq = 1", "decree 1 is not what was written"),
+        ("DELETE FROM decree WHERE seq = 1", "decree 1 is missing"),
+        ("UPDATE decree SET hash = 'ff' WHERE seq = 2", "decree 2 is not what was written"),
+    ] {
+        let desk = Desk::new().await?;
+        for by in ["ana", "ben"] {
+            desk.journal.decree(Utc::now(), by, Decree::Ack { rotation: id("r1") }).await?;
+        }
+        desk.tamper(tampering).await?;
+        assert!(refusal(desk.journal.decrees().await).contains(said), "{tampering}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn tables_of_another_form_are_refused() -> Outcome {
     let desk = Desk::new().await?;
-    desk.tamper("UPDATE meta SET form = 2").await?;
+    desk.tamper("UPDATE meta SET form = 3").await?;
     let error = refusal(keyroll::journal::SqliteJournal::open(&desk.path()).await);
     assert!(error.contains("written by a newer keyroll"), "{error}");
-    desk.tamper("UPDATE meta SET form = 1, salt = 'zz'").await?;
+    desk.tamper("UPDATE meta SET form = 2, salt = 'zz'").await?;
     assert!(refusal(keyroll::journal::SqliteJournal::open(&desk.path()).await).contains("its salt was changed"));
     desk.tamper("DELETE FROM meta").await?;
     assert!(refusal(keyroll::journal::SqliteJournal::open(&desk.path()).await).contains("lost its id and salt"));

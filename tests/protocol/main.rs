@@ -50,7 +50,7 @@ pub fn all_events(places: u8) -> Vec<Event> {
     let of_query = queries.iter().flat_map(|&query| ANSWERS.iter().map(move |&answer| Event::Saw(query, answer)));
     let of_pause = PAUSES.iter().flat_map(|&pause| [Event::Parked(pause), Event::Waited(pause)]);
     let of_person = ASKS.iter().map(|&ask| Event::Asked(ask));
-    of_effect.chain(of_query).chain(of_pause).chain(of_person).chain([Event::Resumed]).collect()
+    of_effect.chain(of_query).chain(of_pause).chain(of_person).chain([Event::Resumed, Event::Gated]).collect()
 }
 
 /// Whether an event answers an action, by its form alone.
@@ -88,7 +88,7 @@ pub fn nexts(state: &State) -> Vec<(Event, State)> {
         other => events.extend(ideal(other)),
     }
     events.extend(ASKS.map(Event::Asked));
-    events.push(Event::Resumed);
+    events.extend([Event::Resumed, Event::Gated]);
     events.into_iter().filter_map(|event| apply(state, &event).ok().map(|next| (event, next))).collect()
 }
 

@@ -58,6 +58,7 @@ pub fn plan(rules: Rules, instances: usize) -> Plan {
             fingerprint: Fingerprint::new("0ld"),
             proof: rules.proved.then(|| "the provider's redacted value fits the stores' value".into()),
             created_at: Some(start() - TimeDelta::days(91)),
+            expires_at: None,
         }),
         listed: vec![],
         stores: stores.collect(),
@@ -145,7 +146,12 @@ impl Story {
             Event::Intended(Effect::Delete(role)) => Detail::Intent { name: None, key: r.key(*role).cloned(), base: None },
             Event::Did(Effect::Create) => {
                 self.minted += 1;
-                Detail::Created { id: KeyId::new(format!("sa_new{}", 221 + self.minted)), fingerprint: Fingerprint::new("n3w") }
+                Detail::Created {
+                    id: KeyId::new(format!("sa_new{}", 221 + self.minted)),
+                    fingerprint: Fingerprint::new("n3w"),
+                    created_at: None,
+                    expires_at: None,
+                }
             }
             Event::Did(Effect::Promote(i) | Effect::Restore(i)) => {
                 let last = r.versions[usize::from(*i)].last().map_or(0, |(version, _)| version.as_str().parse().unwrap());

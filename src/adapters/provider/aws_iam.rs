@@ -178,7 +178,7 @@ impl Provider for User {
                     got => got?,
                 };
                 let enabled = key.status() == Some(&StatusType::Active);
-                listed.push(Listed { id, name: None, created_at: key.create_date().and_then(time), last_used, enabled });
+                listed.push(Listed { id, name: None, created_at: key.create_date().and_then(time), expires_at: None, last_used, enabled });
             }
             marker = page.marker().map(str::to_owned).filter(|_| page.is_truncated());
             if marker.is_none() {
@@ -207,6 +207,7 @@ impl Provider for User {
             id: KeyId::new(key.access_key_id()),
             secret: Secret::new(key.secret_access_key()),
             created_at: key.create_date().and_then(time),
+            expires_at: None,
         })
     }
 

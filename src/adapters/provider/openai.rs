@@ -262,6 +262,7 @@ impl Provider for OpenAi {
                 id: KeyId::new(account.id),
                 name: Some(account.name),
                 created_at: time(account.created_at),
+                expires_at: None,
             }
         });
         Ok(listed.collect())
@@ -292,7 +293,12 @@ impl Provider for OpenAi {
         let body = json!({ "name": wanted.name });
         let reply = self.ask(Method::POST, format!("{}/service_accounts", self.admin), Some(body)).await;
         let created: Created = reply.map_err(|failure| self.lost_project(failure))?.json()?;
-        Ok(Minted { id: KeyId::new(created.id), secret: Secret::new(created.api_key.value), created_at: time(created.created_at) })
+        Ok(Minted {
+            id: KeyId::new(created.id),
+            secret: Secret::new(created.api_key.value),
+            created_at: time(created.created_at),
+            expires_at: None,
+        })
     }
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {

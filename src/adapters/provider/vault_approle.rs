@@ -296,6 +296,7 @@ impl Provider for VaultAppRole {
                 id: KeyId::new(accessor),
                 enabled: !secret_id.ended(Utc::now()),
                 created_at: secret_id.creation_time,
+                expires_at: secret_id.expiration_time.filter(|end| end.timestamp() > 0),
                 last_used: None,
                 name: secret_id.metadata.and_then(|mut all| all.remove(NAME)),
             });
@@ -346,7 +347,7 @@ impl Provider for VaultAppRole {
             return Err(self.no_role(&reply));
         }
         let made = reply.ok()?.json::<Data<Made>>()?.data;
-        Ok(Minted { id: KeyId::new(made.secret_id_accessor), secret: Secret::new(made.secret_id), created_at: None })
+        Ok(Minted { id: KeyId::new(made.secret_id_accessor), secret: Secret::new(made.secret_id), created_at: None, expires_at: None })
     }
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {

@@ -127,6 +127,8 @@ pub struct Create {
     pub secret: String,
     /// Where in the answer the time of its making stands: a JSON pointer to RFC 3339 text or seconds or milliseconds since 1970.
     pub created_at: Option<String>,
+    /// Where in the answer the time stands when the key stops working by itself; `null` or absent there: never.
+    pub expires_at: Option<String>,
     /// The header that takes the token. Write it only if the service answers a repeated token with the same key.
     pub idempotency_header: Option<String>,
 }
@@ -145,6 +147,8 @@ pub struct List {
     pub name: Option<String>,
     /// When it was made.
     pub created_at: Option<String>,
+    /// When it stops working by itself; `null` or absent: never.
+    pub expires_at: Option<String>,
     /// When it was last used; `null` or absent: never.
     pub last_used: Option<String>,
     /// Whether it can be used; without it every listed key can.
@@ -407,7 +411,16 @@ impl Config {
             Some(Next::Cursor { at, more, .. }) => [Some(at), more.as_ref()],
             _ => [None, None],
         };
-        let optional = [&self.create.created_at, &list.name, &list.created_at, &list.last_used, &list.redacted, &list.sha256];
+        let optional = [
+            &self.create.created_at,
+            &self.create.expires_at,
+            &list.name,
+            &list.created_at,
+            &list.expires_at,
+            &list.last_used,
+            &list.redacted,
+            &list.sha256,
+        ];
         [&self.create.id, &self.create.secret, &list.items, &list.id]
             .into_iter()
             .chain(optional.into_iter().flatten())

@@ -146,6 +146,7 @@ impl Http {
             id: KeyId::new(id.ok_or_else(|| self.unlike("an item has no id at `list.id`"))?),
             name: at(&list.name).and_then(text),
             created_at: at(&list.created_at).and_then(time),
+            expires_at: at(&list.expires_at).and_then(time),
             last_used: self.moment(at(&list.last_used))?,
             enabled: list.enabled.as_ref().is_none_or(|enabled| item.pointer(&enabled.at) == Some(&enabled.is)),
         };
@@ -293,13 +294,14 @@ impl Provider for Http {
             Failure::unknown(format!("creating a key at {}: the answer has no {what} where the playbook says", self.base))
                 .hint("compare `create.id` and `create.secret` in the playbook with what the service answers")
         };
-        let created_at = create.created_at.as_ref().and_then(|pointer| answer.pointer(pointer)).and_then(time);
+        let moment = |pointer: &Option<String>| pointer.as_ref().and_then(|pointer| answer.pointer(pointer)).and_then(time);
+        let (created_at, expires_at) = (moment(&create.created_at), moment(&create.expires_at));
         let id = answer.pointer(&create.id).and_then(text).filter(|id| !id.is_empty()).ok_or_else(|| unreadable("id"))?;
         let secret = match answer.pointer_mut(&create.secret).map(Value::take) {
             Some(Value::String(secret)) if !secret.is_empty() => Secret::new(secret),
             _ => return Err(unreadable("key")),
         };
-        Ok(Minted { id: KeyId::new(id), secret, created_at })
+        Ok(Minted { id: KeyId::new(id), secret, created_at, expires_at })
     }
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
