@@ -88,6 +88,8 @@ pub enum Detail {
         /// The sentence.
         said: String,
     },
+    /// Who declared an emergency, and what of it.
+    Emergency(Emergency),
     /// Who asked, and what else they said.
     Person {
         /// The operating system's user.
@@ -216,6 +218,22 @@ pub struct Waiting {
     pub store_since: Option<DateTime<Utc>>,
     /// What it is for, in words.
     pub what_for: String,
+}
+
+/// An emergency as it was declared.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Emergency {
+    /// The operating system's user.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// The exact ids that leaked, where known: never restored or kept.
+    pub leaked: Vec<KeyId>,
+    /// When what leaked is deleted whatever the state.
+    pub revoke_at: DateTime<Utc>,
+    /// When it leaked, where known: usage since then is of interest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// Who need not prove anything.

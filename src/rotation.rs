@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
     protocol::{Action, Answer, Effect, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
-    record::{Detail, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
+    record::{Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
 /// The right to delete one exact key. Only a committed intent to delete it makes one (I5).
@@ -53,6 +53,10 @@ pub struct Rotation {
     pub last: DateTime<Utc>,
     /// The new key, once the provider confirmed it.
     pub new: Option<NewKey>,
+    /// Keys that this rotation made and gave up in an emergency, in order.
+    pub formers: Vec<NewKey>,
+    /// The emergency, where there is one: the last declaration counts.
+    pub emergency: Option<Emergency>,
     /// The last stray found.
     pub stray: Option<KeyId>,
     /// The exact names of all creates so far.
@@ -143,6 +147,8 @@ impl Rotation {
             began: first.at,
             last: first.at,
             new: None,
+            formers: Vec::new(),
+            emergency: None,
             stray: None,
             names: Vec::new(),
             first_create: None,
@@ -171,6 +177,9 @@ impl Rotation {
         check(record, self.seq + 1)?;
         let next = apply(&self.state, &record.event).map_err(|illegal| Broken::Illegal { seq: record.seq, illegal })?;
         self.learn(record);
+        if next.former.1 > self.state.former.1 {
+            self.give_up_new();
+        }
         self.state = next;
         self.seq = record.seq;
         self.last = record.at;
@@ -223,6 +232,13 @@ impl Rotation {
             (Event::Parked(_), Detail::Waiting(waiting)) => self.waiting = Some(waiting.clone()),
             (Event::Waited(_), _) => self.waited_at = Some(record.at),
             (_, Detail::Reply { said }) => self.said = Some(said.clone()),
+            (_, Detail::Emergency(emergency)) => {
+                let mut emergency = emergency.clone();
+                let before = self.emergency.take().map(|known| known.leaked).unwrap_or_default();
+                emergency.leaked.splice(0..0, before);
+                emergency.leaked.dedup();
+                self.emergency = Some(emergency);
+            }
             (_, Detail::Person { playbook, waiver, .. }) => {
                 if let Some(playbook) = playbook {
                     self.playbook.clone_from(playbook);
@@ -230,6 +246,14 @@ impl Rotation {
                 self.waivers.extend(waiver.clone());
             }
             _ => {}
+        }
+    }
+
+    /// What the new key was is now one of the keys that get replaced.
+    fn give_up_new(&mut self) {
+        self.formers.extend(self.new.take());
+        for (_, role) in self.versions.iter_mut().flatten() {
+            *role = Role::Old;
         }
     }
 
@@ -255,13 +279,14 @@ impl Rotation {
             Role::Old => self.plan.old.as_ref().and_then(|old| old.id.as_ref()),
             Role::New => self.new.as_ref().map(|new| &new.id),
             Role::Stray => self.stray.as_ref(),
+            Role::Former => self.formers.iter().rev().nth(usize::from(self.state.former.1).checked_sub(1)?).map(|former| &former.id),
         }
     }
 
     /// The right to delete this role's key, once the intent is committed.
     pub fn tombstone(&self, role: Role) -> Option<Tombstone> {
-        let committed = self.state.stand != Stand::Idle && decide(&self.state) == Action::Do(Effect::Delete(role));
-        let key = self.tombstones.last().filter(|_| committed)?;
+        let committed = decide(&self.state) == Action::Do(Effect::Delete(role));
+        let key = self.key(role).filter(|key| committed && self.tombstones.contains(key))?;
         Some(Tombstone { key: key.clone() })
     }
 }

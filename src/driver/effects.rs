@@ -141,7 +141,18 @@ impl Hands<'_> {
     /// Our fields as they were before the rotation.
     async fn restored(&mut self, rotation: &Rotation, place: usize) -> Got<BTreeMap<String, Secret>> {
         let Some(spec) = self.book.stores.get(place) else { return Err(lost("the playbook no longer names this store")) };
-        let snapshot = self.old_snapshot(rotation, place).await?.ok_or_else(|| lost("the store no longer has the old value"))?;
+        // A fence writes what is there once more: nothing that was given up may come back with it.
+        let current = match rotation.state.phase {
+            Phase::Fence => {
+                endure!(self, self.world.stores[place].read()).filter(|now| self.known.shown(spec, Some(now)) == Some(Role::Old))
+            }
+            _ => None,
+        };
+        let old = match current {
+            None => self.old_snapshot(rotation, place).await?,
+            fenced => fenced,
+        };
+        let snapshot = old.ok_or_else(|| lost("the store no longer has the old value"))?;
         if let (Phase::BackRestore(_), Some(secret)) = (rotation.state.phase, snapshot.fields.get(secret_field(spec))) {
             let old = Credential { id: rotation.key(Role::Old).cloned(), secret: secret.duplicate() };
             // Only a plain "no such key" counts: a provider that is down must not keep anybody from going back.

@@ -51,6 +51,11 @@ impl Known {
             self.prints.push((old.fingerprint.clone(), Role::Old));
             self.ids.extend(old.id.clone().map(|id| (id, Role::Old)));
         }
+        // A key that was given up is, like the old one, what gets replaced.
+        for former in &rotation.formers {
+            self.prints.push((former.fingerprint.clone(), Role::Old));
+            self.ids.push((former.id.clone(), Role::Old));
+        }
         if let Some(new) = &rotation.new {
             self.prints.push((new.fingerprint.clone(), Role::New));
             self.ids.push((new.id.clone(), Role::New));

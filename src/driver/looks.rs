@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 
 use super::{
     hands::{Hands, endure},
+    known::secret_field,
     witness::{Summons, pass},
 };
 use crate::{
-    ids::KeyId,
+    ids::{Fingerprint, KeyId},
     playbook::Span,
     ports::{Ambiguity, Credential, Failure, Life, Usage},
-    protocol::{Answer, Candidate, Event, Jury, Leftover, Phase, Query, Refusal, Role, settle},
+    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Phase, Query, Refusal, Role, settle},
     record::Detail,
     rotation::Rotation,
     secret::Secret,
@@ -48,7 +49,7 @@ impl Hands<'_> {
             Query::Watched => self.instances(rotation, Role::New, None, Jury::new(rotation.plan.waits.watch, verify.every.0 * 3)).await,
             Query::Stores(role) => self.stores(role).await?,
             Query::Unused => self.unused(rotation).await?,
-            Query::Dead => self.dead(rotation).await?,
+            Query::Dead(role) => self.dead(rotation, role).await?,
         };
         Ok((Event::Saw(query, answer), detail))
     }
@@ -241,48 +242,88 @@ impl Hands<'_> {
         Ok(endure!(self, usage.last_used(key)))
     }
 
-    /// Refusals in a row, each beside a successful call with the new key: a provider that is down refuses everybody.
-    async fn dead(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
-        let Some(old) = self.old_value(rotation).await? else {
+    /// Refusals in a row, each beside a successful call with a key that stays: a provider that is down refuses everybody.
+    async fn dead(&mut self, rotation: &Rotation, role: Role) -> Result<(Answer, Detail), Failure> {
+        let other = if role == Role::New { Role::Old } else { Role::New };
+        let control = match self.value_of(rotation, &self.printed(rotation, other)).await? {
+            None if other == Role::New => self.new_value(rotation).await?,
+            value => value,
+        };
+        let control = control.map(|secret| Credential { id: rotation.key(other).cloned(), secret });
+        let mut last = (Answer::Yes, Detail::Nothing);
+        for print in self.printed(rotation, role) {
+            last = self.refused(rotation, &print, control.as_ref()).await?;
+            if last.0 != Answer::Yes {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// The keys that must be dead, or are in use: every one that had this role and is still of interest.
+    fn printed(&self, rotation: &Rotation, role: Role) -> Vec<(Option<KeyId>, Fingerprint)> {
+        let dead = |id: &KeyId| rotation.tombstones.contains(id);
+        let former =
+            rotation.formers.iter().filter(|former| dead(&former.id)).map(|former| (Some(former.id.clone()), former.fingerprint.clone()));
+        let old = rotation.plan.old.as_ref().filter(|_| rotation.plan.rules.kind == Kind::Rotate);
+        match role {
+            Role::New => rotation.new.iter().map(|new| (Some(new.id.clone()), new.fingerprint.clone())).collect(),
+            _ => old.map(|old| (old.id.clone(), old.fingerprint.clone())).into_iter().chain(former).collect(),
+        }
+    }
+
+    async fn refused(
+        &mut self,
+        rotation: &Rotation,
+        (id, print): &(Option<KeyId>, Fingerprint),
+        control: Option<&Credential>,
+    ) -> Result<(Answer, Detail), Failure> {
+        let (name, other) =
+            if rotation.new.as_ref().is_some_and(|new| new.fingerprint == *print) { ("new", "old") } else { ("old", "new") };
+        let Some(secret) = self.value_of(rotation, &[(id.clone(), print.clone())]).await? else {
             let listed = endure!(self, self.world.provider.list());
-            let gone = rotation.key(Role::Old).is_none_or(|old| listed.iter().all(|key| key.id != *old));
-            let said = "the old value is no longer readable; the provider's listing was asked instead".to_owned();
+            let gone = id.as_ref().is_none_or(|id| listed.iter().all(|key| key.id != *id));
+            let said = format!("the {name} value is no longer readable; the provider's listing was asked instead");
             return Ok((if gone { Answer::Yes } else { Answer::No }, Detail::Reply { said }));
         };
-        let control = self.new_value(rotation).await?.map(|secret| Credential { id: rotation.key(Role::New).cloned(), secret });
-        let old = Credential { id: rotation.key(Role::Old).cloned(), secret: old };
+        let dying = Credential { id: id.clone(), secret };
         let within = self.book.revoke.dead_within.map_or(self.world.provider.traits().dead_within, |Span(time)| time);
         let began = self.clock.steady();
         let mut row = 0;
         loop {
-            let refused = matches!(self.world.provider.probe(&old).await, Ok(Life::Dead));
-            let works = match &control {
+            let refused = matches!(self.world.provider.probe(&dying).await, Ok(Life::Dead));
+            let works = match control {
                 Some(control) => matches!(self.world.provider.probe(control).await, Ok(Life::Alive)),
                 None => false,
             };
             row = if refused && works { row + 1 } else { 0 };
             if row >= REFUSALS {
-                return Ok((
-                    Answer::Yes,
-                    Detail::Reply {
-                        said: format!("the provider refused the old key {REFUSALS} times in a row and took the new one each time"),
-                    },
-                ));
+                let said = format!("the provider refused the {name} key {REFUSALS} times in a row and took the {other} one each time");
+                return Ok((Answer::Yes, Detail::Reply { said }));
             }
             if row == 0 && self.clock.steady().saturating_sub(began) >= within {
-                let said = if refused { "the provider refuses the new key too" } else { "the provider still accepts the old key" };
-                return Ok((Answer::No, Detail::Reply { said: said.into() }));
+                let said = if refused {
+                    format!("the provider refuses the {other} key too")
+                } else {
+                    format!("the provider still accepts the {name} key")
+                };
+                return Ok((Answer::No, Detail::Reply { said }));
             }
             self.clock.sleep(PROBE_EVERY.min(within)).await;
         }
     }
 
-    /// The old key's value, from a version that a store still has.
-    async fn old_value(&mut self, rotation: &Rotation) -> Result<Option<Secret>, Failure> {
+    /// The value of one of these keys, from any version that a store still has.
+    async fn value_of(&mut self, rotation: &Rotation, keys: &[(Option<KeyId>, Fingerprint)]) -> Result<Option<Secret>, Failure> {
         for place in 0..self.world.stores.len() {
-            let snapshot = self.old_snapshot(rotation, place).await?;
-            if let Some(value) = self.ours(place, snapshot, Role::Old) {
-                return Ok(Some(value));
+            let Some(spec) = self.book.stores.get(place) else { continue };
+            for (version, _) in rotation.versions.get(place).into_iter().flatten().rev() {
+                let Some(snapshot) = endure!(self, self.world.stores[place].read_at(version)) else { continue };
+                if let Some(secret) = snapshot.fields.get(secret_field(spec))
+                    && keys.iter().any(|(_, print)| secret.fingerprint(self.journal.salt()) == *print)
+                {
+                    return Ok(Some(secret.duplicate()));
+                }
             }
         }
         Ok(None)

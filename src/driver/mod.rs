@@ -50,6 +50,9 @@ pub struct Runner<'a> {
     pub longest_wait: Duration,
 }
 
+/// Between two tries of what cannot be reached, while a leaked key waits for its time.
+const BETWEEN: Duration = Duration::from_secs(5);
+
 /// Why the loop ended before the rotation did. The journal holds everything; `resume` goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum Halt {
@@ -91,6 +94,10 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
             hear(runner, &mut hands, rotation, lease, note).await?;
             continue;
         }
+        if runner.revokes_in(rotation).is_some_and(|time| time.is_zero()) {
+            commit(runner, &mut hands, rotation, lease, Event::Waited(Pause::Revoke), Detail::Nothing).await?;
+            continue;
+        }
         if gated(&rotation.state)
             && !runner.stop.is_cancelled()
             && let Some(closed) = runner.gate.closed(runner.clock.now())
@@ -109,46 +116,96 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
             continue;
         }
         let action = decide(&rotation.state);
-        let (event, detail) = match action {
-            Action::Stop => return Ok(()),
-            Action::Do(effect) => {
-                hands.known.update(rotation);
-                hands.perform(rotation, effect).await?
+        if action == Action::Stop || (runner.stop.is_cancelled() && !matches!(action, Action::Do(_))) {
+            return Ok(());
+        }
+        // Both only read: they may be cut short at any point.
+        let reads = matches!(action, Action::Look(_) | Action::Intend(_));
+        let left = runner.revokes_in(rotation);
+        hands.patience.budget = left.map_or(runner.patience.budget, |left| left.min(runner.patience.budget));
+        let step = tokio::select! {
+            biased;
+            () = runner.stop.cancelled(), if reads => Step::Again,
+            asked = asked(runner, lease), if reads => {
+                asked?;
+                Step::Again
             }
-            _ if runner.stop.is_cancelled() => return Ok(()),
-            Action::Intend(effect) => {
-                hands.known.update(rotation);
-                (Event::Intended(effect), hands.intend(rotation, effect).await?)
-            }
-            Action::Park(pause) => (Event::Parked(pause), hands.park(rotation, pause).await?),
-            Action::Look(query) => tokio::select! {
-                biased;
-                () = runner.stop.cancelled() => continue,
-                asked = asked(runner, lease) => {
-                    asked?;
-                    continue;
+            () = runner.revoking(rotation), if reads => Step::Again,
+            step = step(runner, &mut hands, rotation, action) => match (step, left) {
+                // What cannot be reached must not keep a leaked key alive beyond its time.
+                (Err(Halt::Outside(failure)), Some(left)) => {
+                    let wait = left.min(BETWEEN);
+                    hands.view.see(&Sight::Retrying { what: &failure.what, wait });
+                    runner.clock.sleep(wait).await;
+                    Step::Again
                 }
-                seen = hands.observe(rotation, query) => seen?,
+                (step, _) => step?,
             },
-            Action::Wait(pause) => {
-                let time = hands.left(rotation).await?;
-                if time > runner.longest_wait {
-                    return Ok(());
-                }
-                hands.view.see(&Sight::Left(time));
-                if time.is_zero() {
-                    (Event::Waited(pause), Detail::Nothing)
-                } else {
-                    rest(runner, time).await;
-                    continue;
-                }
-            }
+        };
+        let (event, detail) = match step {
+            Step::Took(event, detail) => (event, detail),
+            Step::Again => continue,
+            Step::Left => return Ok(()),
         };
         let failed = matches!(event, Event::Lost(_)).then(|| said(&detail));
         commit(runner, &mut hands, rotation, lease, event, detail).await?;
         match failed {
             Some(what) => back_off(runner, &mut hands, &mut lost, what).await?,
             None => lost = if matches!(event, Event::Did(_)) { Tries::new(runner.patience) } else { lost },
+        }
+    }
+}
+
+/// How one action went.
+enum Step {
+    /// This goes into the journal.
+    Took(Event, Detail),
+    /// Nothing does yet.
+    Again,
+    /// The wait is too long for this process.
+    Left,
+}
+
+/// Does what the protocol wants next.
+async fn step(runner: &Runner<'_>, hands: &mut Hands<'_>, rotation: &Rotation, action: Action) -> Result<Step, Halt> {
+    hands.known.update(rotation);
+    let (event, detail) = match action {
+        Action::Stop => return Ok(Step::Left),
+        Action::Do(effect) => hands.perform(rotation, effect).await?,
+        Action::Intend(effect) => (Event::Intended(effect), hands.intend(rotation, effect).await?),
+        Action::Park(pause) => (Event::Parked(pause), hands.park(rotation, pause).await?),
+        Action::Look(query) => hands.observe(rotation, query).await?,
+        Action::Wait(pause) => {
+            let time = match runner.revokes_in(rotation) {
+                Some(time) => time,
+                None => hands.left(rotation).await?,
+            };
+            if time > runner.longest_wait {
+                return Ok(Step::Left);
+            }
+            hands.view.see(&Sight::Left(time));
+            if !time.is_zero() {
+                rest(runner, time).await;
+                return Ok(Step::Again);
+            }
+            (Event::Waited(pause), Detail::Nothing)
+        }
+    };
+    Ok(Step::Took(event, detail))
+}
+
+impl Runner<'_> {
+    /// In an emergency: how long until what leaked is deleted whatever the state; none where nothing waits for that.
+    fn revokes_in(&self, rotation: &Rotation) -> Option<Duration> {
+        let emergency = rotation.emergency.as_ref().filter(|_| rotation.state.owes() && !rotation.state.due)?;
+        Some((emergency.revoke_at - self.clock.now()).to_std().unwrap_or_default())
+    }
+
+    /// Until then.
+    async fn revoking(&self, rotation: &Rotation) {
+        match self.revokes_in(rotation) {
+            Some(time) => self.clock.sleep(time).await,
+            None => std::future::pending().await,
         }
     }
 }
@@ -226,6 +283,7 @@ impl Hands<'_> {
             ),
             Pause::Soak => (waits.soak, "the old key is off and can still be enabled if anything complains"),
             Pause::Stale => (waits.stale, "nobody may still be about to read or use the new key"),
+            Pause::Revoke => (Duration::ZERO, "the leaked key is deleted then, whatever the state"),
         };
         self.waiting = Some(self.clock.steady());
         let store_since = self.store_clock().await;

@@ -2,7 +2,8 @@
 
 use super::{
     decide::{decide, gated},
-    state::{Phase, Proof, Stand, State},
+    emergency,
+    state::{Debt, Phase, Proof, Stand, State},
     words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why},
 };
 
@@ -24,6 +25,15 @@ pub fn apply(s: &State, event: &Event) -> Result<State, Illegal> {
     let wanted = decide(s);
     let illegal = Illegal { wanted, got: *event };
     let next = match (wanted, *event) {
+        (_, Event::Waited(Pause::Revoke)) if s.owes() && !s.due => Some(State { due: true, ..*s }),
+        (Action::Intend(Effect::Delete(role)), Event::Intended(b)) if b == Effect::Delete(role) && s.forced(role) => {
+            Some(emergency::begun(s, role))
+        }
+        (Action::Do(Effect::Delete(role)), Event::Did(b)) if b == Effect::Delete(role) && s.forced(role) => Some(emergency::paid(s, role)),
+        (Action::Do(Effect::Delete(role)), Event::Refused(b, why)) if b == Effect::Delete(role) && s.forced(role) => {
+            Some(emergency::refused(s, role, why))
+        }
+        (Action::Do(Effect::Delete(role)), Event::Lost(b)) if b == Effect::Delete(role) && s.forced(role) => Some(*s),
         (_, Event::Resumed) => resumed(s),
         (_, Event::Gated) if gated(s) => Some(State { proof: Proof::None, ..*s }),
         (_, Event::Asked(ask)) if allows(s, ask) => asked(s, ask),
@@ -42,9 +52,10 @@ pub fn apply(s: &State, event: &Event) -> Result<State, Illegal> {
 /// Whether a person may ask this of the rotation as it stands.
 pub fn allows(s: &State, ask: Ask) -> bool {
     match ask {
-        Ask::Rollback => !s.past_return() && s.ended().is_none() && !s.once_off,
+        Ask::Rollback => !s.past_return() && s.ended().is_none() && !s.once_off && !s.must_replace(),
         Ask::GoOn => s.held.is_some(),
         Ask::Amend | Ask::Waive => s.ended().is_none(),
+        Ask::Emergency(leak, _) => emergency::allowed(s, leak),
     }
 }
 
@@ -71,8 +82,13 @@ fn asked(s: &State, ask: Ask) -> Option<State> {
         Ask::Rollback if s.held == Some(Why::CannotFence) => State { aborting: true, ..*s },
         Ask::Rollback if s.going_back() => free,
         Ask::Rollback => back(&free),
-        Ask::GoOn => went_on(&free, s.held?),
+        Ask::GoOn => {
+            let again = |debt| emergency::asked_again(debt);
+            let former = (again(s.former.0), s.former.1);
+            went_on(&State { old_leak: emergency::old_asked_again(s), new_leak: again(s.new_leak), former, ..free }, s.held?)
+        }
         Ask::Waive => State { proof: Proof::None, ..*s },
+        Ask::Emergency(leak, urgency) => emergency::declared(s, leak, urgency),
         Ask::Amend if reverify(s) => State { held: s.held, ..to(&free, Phase::Verify(0)) },
         Ask::Amend => State { proof: Proof::None, ..*s },
     })
@@ -92,6 +108,7 @@ fn went_on(s: &State, why: Why) -> State {
         // A person looked: the key that cannot be told from others is left alone.
         (Phase::Create, Why::CannotSettle) => again(&State { tries: 0, murky: true, ..*s }),
         (Phase::Sweep(end), Why::CannotSettle) => to(s, Phase::Ended(end)),
+        (Phase::Create, Why::NoNewKey) => again(&State { tries: 0, ..*s }),
         _ => *s,
     }
 }
@@ -120,16 +137,19 @@ fn done(s: &State, effect: Effect) -> State {
         Effect::Restore(_) => to(s, Phase::BackVerify),
         Effect::Rollout(Role::Old, i) if i + 1 < s.rolled => to(s, Phase::BackRollout(i + 1)),
         Effect::Rollout(Role::Old, _) => to(s, Phase::BackVerify),
+        Effect::Rollout(_, i) if s.must_replace() => emergency::rolled_out(s, i),
         Effect::Rollout(_, i) => to(s, Phase::Verify(i)),
         Effect::Disable => to(s, Phase::Watch),
         Effect::Enable => hold(&State { off: false, ..to(s, Phase::Disable) }, Why::EnabledAgain),
-        Effect::Delete(Role::Old) => to(s, Phase::ProveDead),
+        Effect::Delete(Role::Old) => State { off: false, ..to(s, Phase::ProveDead) },
         Effect::Delete(Role::Stray) => match s.phase {
             Phase::Stray(Some(end)) => to(s, Phase::Sweep(end)),
             _ => State { stand: Stand::Unsure, ..to(s, Phase::Create) },
         },
-        Effect::Delete(Role::New) if s.phase == Phase::BackDelete => finish(s, End::RolledBack),
+        Effect::Delete(Role::New) if s.phase == Phase::BackDelete => finish(&State { minted: false, ..*s }, End::RolledBack),
         Effect::Delete(Role::New) => again(&State { minted: false, ..*s }),
+        // Only an emergency deletes it, and that is not the main line's.
+        Effect::Delete(Role::Former) => *s,
     }
 }
 
@@ -140,10 +160,15 @@ fn refused(s: &State, effect: Effect, why: Refusal) -> State {
         (Effect::Disable, Refusal::Gone) => State { off: false, ..to(s, Phase::ProveDead) },
         (Effect::Enable, Refusal::Gone) => hold(&State { off: false, ..to(s, Phase::ProveDead) }, Why::NotVerified),
         (Effect::Promote(_) | Effect::Restore(_), Refusal::Conflict) => State { stand: Stand::Unsure, ..*s },
+        // No room for another key: the leaked one makes it.
+        (Effect::Create, Refusal::Quota) if s.owes() && !s.due => State { due: true, stand: Stand::Idle, ..*s },
+        (Effect::Create, _) if s.must_replace() => hold(&State { stand: Stand::Idle, ..*s }, Why::Refused(why)),
         (Effect::Create, _) => finish(s, End::Aborted),
-        (Effect::Promote(i), Refusal::Denied | Refusal::Invalid | Refusal::Gone) if !s.doubt => {
+        (Effect::Promote(_), Refusal::ValueLost) if s.must_replace() => emergency::give_up_new(s),
+        (Effect::Promote(i), Refusal::Denied | Refusal::Invalid | Refusal::Gone) if !s.doubt && !s.must_replace() => {
             back(&State { touched: i, stand: Stand::Idle, ..*s })
         }
+        (Effect::Rollout(Role::New, i), _) if s.must_replace() => emergency::rolled_out(s, i),
         (Effect::Rollout(Role::New, _), _) => missing(s),
         (Effect::Disable, _) => hold(&State { off: s.doubt, once_off: s.doubt, stand: Stand::Idle, ..*s }, Why::Refused(why)),
         _ => hold(s, Why::Refused(why)),
@@ -168,6 +193,7 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         (Query::Settle, Foreign) => hold(s, Why::CannotSettle),
 
         (Query::Live, Yes) => to(s, Phase::Promote(0)),
+        (Query::Live, No | Bad) if s.must_replace() => to(s, Phase::Discard),
         (Query::Live, No | Bad) => to(&State { aborting: true, ..*s }, Phase::Discard),
 
         (Query::Current(i), Yes) => match s.phase {
@@ -178,16 +204,25 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
             Kind::Install => hold(&to(s, Phase::Fence), Why::CannotFence),
             Kind::Rotate | Kind::Replace => to(s, Phase::Fence),
         },
+        // The fenced key leaked, and its promote landed.
+        (Query::Current(_), Late) if s.phase == Phase::Fence && s.new_leak != Debt::None && !s.aborting => emergency::give_up_new(s),
         // The promote landed after all: the store serves the new key, and its value can be read there.
         (Query::Current(_), Late) if s.phase == Phase::Fence && !s.aborting => done(s, Effect::Promote(0)),
         (Query::Current(_), Late) if s.phase == Phase::Fence => back(&State { aborting: false, ..to(s, Phase::Converge(0)) }),
         (Query::Current(_), No | Late) => State { stand: Stand::Idle, ..*s },
         // Somebody else was faster, and nothing of ours is under way: this store was never ours to restore.
-        (Query::Current(i), Foreign) if s.phase == Phase::Promote(i) && !s.doubt => back(&State { touched: i, stand: Stand::Idle, ..*s }),
+        (Query::Current(i), Foreign) if s.phase == Phase::Promote(i) && !s.doubt && !s.must_replace() => {
+            back(&State { touched: i, stand: Stand::Idle, ..*s })
+        }
         (Query::Current(_), Foreign) => hold(s, Why::ForeignValue),
 
         (Query::Converged(i), Yes) if i + 1 < s.rules.stores => to(s, Phase::Promote(i + 1)),
         (Query::Converged(_), Yes) => to(s, Phase::Rollout(0)),
+        // Some reader is behind: in an emergency the others need not wait for it.
+        (Query::Converged(i), No | Bad) if s.must_replace() => {
+            let next = if i + 1 < s.rules.stores { Phase::Promote(i + 1) } else { Phase::Rollout(0) };
+            to(s, next)
+        }
         (Query::Converged(_), No | Bad) => missing(s),
         (Query::Converged(_), Foreign) => hold(s, Why::ForeignValue),
 
@@ -204,7 +239,12 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         (Query::Unused, Later) => to(s, Phase::Idle),
         (Query::Unused, No) => hold(s, Why::StillUsed),
 
+        (Query::Everyone(_), Yes) if s.phase == Phase::BackVerify && s.new_leak != Debt::None => {
+            State { due: true, ..to(s, Phase::BackDead) }
+        }
         (Query::Everyone(_), Yes) if s.phase == Phase::BackVerify => to(s, Phase::BackGrace),
+        (Query::Everyone(_), Yes) if s.phase == Phase::All => emergency::everybody_is_off(s),
+        (Query::Everyone(_), No | Bad) if s.phase == Phase::All => hold(s, Why::NotVerified),
         (Query::Everyone(_), Yes) => State { proof: Proof::Instances, ..*s },
         (Query::Everyone(Role::New), Bad) => back(s),
         (Query::Everyone(Role::New), No) => missing(s),
@@ -219,8 +259,13 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         (Query::Watched, Yes) => to(s, Phase::Soak),
         (Query::Watched, No | Bad) => to(s, Phase::BackEnable),
 
-        (Query::Dead, Yes) => to(s, Phase::LastLook),
-        (Query::Dead, No) => hold(s, Why::StillAlive),
+        (Query::Dead(_), Yes) => match s.phase {
+            Phase::BackDead => finish(&State { minted: false, dead: true, ..*s }, End::RolledBack),
+            // Looked at while the rotation is held: somebody does not prove the new key.
+            Phase::All => State { dead: true, ..*s },
+            _ => State { dead: s.emergency(), ..to(s, Phase::LastLook) },
+        },
+        (Query::Dead(_), No) => hold(s, Why::StillAlive),
         _ => return None,
     })
 }
@@ -231,6 +276,7 @@ fn waited(s: &State, pause: Pause) -> State {
         Pause::Grace | Pause::Idle if s.rules.disables => to(s, Phase::Disable),
         Pause::Grace | Pause::Idle | Pause::Soak => to(s, Phase::Delete),
         Pause::Stale => to(s, Phase::BackDelete),
+        Pause::Revoke => State { due: true, ..*s },
     }
 }
 
@@ -245,6 +291,7 @@ fn missing(s: &State) -> State {
 /// The way back from here. After a disable the stores stay on the new key: a late disable would kill a restored one.
 fn back(s: &State) -> State {
     match (s.phase, s.rules.kind) {
+        _ if s.must_replace() => hold(s, Why::NotVerified),
         _ if s.off => to(s, Phase::BackEnable),
         _ if s.once_off => hold(s, Why::NotVerified),
         (Phase::Fence | Phase::Discard | Phase::Stray(_) | Phase::Sweep(_), _) => State { aborting: true, ..*s },
@@ -258,10 +305,12 @@ fn back(s: &State) -> State {
 
 /// Nothing of the last attempt is left: another one, the end, or a person.
 fn again(s: &State) -> State {
-    if s.aborting || s.tries >= s.rules.attempts || s.attempt == u8::MAX {
-        finish(s, End::Aborted)
-    } else {
-        State { attempt: s.attempt + 1, tries: s.tries + 1, value: false, minted: false, ..to(s, Phase::Create) }
+    let exhausted = s.tries >= s.rules.attempts || s.attempt == u8::MAX;
+    let fresh = State { value: false, minted: false, new_leak: Debt::None, ..*s };
+    match s.must_replace() {
+        true if exhausted => hold(&to(&fresh, Phase::Create), Why::NoNewKey),
+        false if exhausted || s.aborting => finish(s, End::Aborted),
+        _ => State { attempt: s.attempt + 1, tries: s.tries + 1, aborting: false, ..to(&fresh, Phase::Create) },
     }
 }
 
@@ -269,10 +318,10 @@ fn finish(s: &State, end: End) -> State {
     to(s, if s.murky { Phase::Sweep(end) } else { Phase::Ended(end) })
 }
 
-fn hold(s: &State, why: Why) -> State {
+pub(super) fn hold(s: &State, why: Why) -> State {
     State { held: Some(why), proof: Proof::None, ..*s }
 }
 
-fn to(s: &State, phase: Phase) -> State {
+pub(super) fn to(s: &State, phase: Phase) -> State {
     State { phase, stand: Stand::Idle, doubt: false, proof: Proof::None, ..*s }
 }

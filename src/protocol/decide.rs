@@ -1,8 +1,8 @@
 //! What comes next: one line a phase.
 
 use super::{
-    state::{Phase, Proof, Stand, State},
-    words::{Action, Effect, Pause, Query, Role},
+    state::{Debt, Phase, Proof, Stand, State},
+    words::{Action, Effect, Pause, Query, Role, Why},
 };
 
 /// The next action of a rotation. Total: every state has one.
@@ -10,6 +10,9 @@ pub fn decide(s: &State) -> Action {
     use Action::{Look, Stop};
     use Role::{New, Old, Stray};
 
+    if let Some(action) = forced(s) {
+        return action;
+    }
     if s.held.is_some() {
         return Stop;
     }
@@ -24,13 +27,14 @@ pub fn decide(s: &State) -> Action {
         Phase::Converge(i) => Look(Query::Converged(i)),
         Phase::Rollout(i) => effect(s, Effect::Rollout(New, i), Query::Rolled(New, i)),
         Phase::Verify(i) => Look(Query::Consumer(New, i)),
+        Phase::All => Look(Query::Everyone(New)),
         Phase::Grace => wait(s, Pause::Grace),
         Phase::Idle => wait(s, Pause::Idle),
         Phase::Disable => proved(s, New, |s| insist(s, Effect::Disable)),
         Phase::Watch => Look(Query::Watched),
         Phase::Soak => wait(s, Pause::Soak),
         Phase::Delete => proved(s, New, |s| insist(s, Effect::Delete(Old))),
-        Phase::ProveDead => Look(Query::Dead),
+        Phase::ProveDead => Look(Query::Dead(Old)),
         Phase::LastLook => Look(Query::Stores(New)),
         Phase::Sweep(_) => Look(Query::Settle),
         Phase::BackRestore(i) => effect(s, Effect::Restore(i), Query::Current(i)),
@@ -38,8 +42,25 @@ pub fn decide(s: &State) -> Action {
         Phase::BackVerify => Look(Query::Everyone(Old)),
         Phase::BackGrace => wait(s, Pause::Stale),
         Phase::BackDelete => proved(s, Old, |s| insist(s, Effect::Delete(New))),
+        Phase::BackDead => Look(Query::Dead(New)),
         Phase::BackEnable => insist(s, Effect::Enable),
         Phase::ByHand | Phase::Ended(_) => Stop,
+    }
+}
+
+/// What an emergency does before anything else, and while a rotation is held: delete what is due, see that it is dead.
+fn forced(s: &State) -> Option<Action> {
+    for role in [Role::Old, Role::New, Role::Former].into_iter().filter(|_| s.due) {
+        match s.debt(role) {
+            Debt::Owed => return Some(Action::Intend(Effect::Delete(role))),
+            Debt::Begun => return Some(Action::Do(Effect::Delete(role))),
+            Debt::None | Debt::Later | Debt::Stuck | Debt::Paid => {}
+        }
+    }
+    match s.held? {
+        _ if s.owes() => Some(Action::Wait(Pause::Revoke)),
+        Why::NotVerified if s.phase == Phase::All && s.old_leak == Debt::Paid && !s.dead => Some(Action::Look(Query::Dead(Role::Old))),
+        _ => None,
     }
 }
 
@@ -47,7 +68,7 @@ pub fn decide(s: &State) -> Action {
 /// way forward, with the proof it needs. Never the way back.
 pub fn gated(s: &State) -> bool {
     let risky = matches!(s.phase, Phase::Create | Phase::Promote(_) | Phase::Rollout(_) | Phase::Disable | Phase::Delete);
-    risky && s.stand == Stand::Idle && s.held.is_none()
+    risky && s.stand == Stand::Idle && s.held.is_none() && !s.emergency()
 }
 
 /// An effect whose lost outcome is settled by a reading.

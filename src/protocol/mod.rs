@@ -5,6 +5,7 @@
 
 mod apply;
 mod decide;
+mod emergency;
 mod judge;
 mod state;
 mod words;
@@ -12,5 +13,5 @@ mod words;
 pub use apply::{Illegal, allows, apply};
 pub use decide::{decide, gated};
 pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, settle, short};
-pub use state::{Phase, Proof, Rules, Stand, State};
-pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why};
+pub use state::{Debt, Phase, Proof, Rules, Stand, State};
+pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Query, Refusal, Role, Urgency, Why};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::words::{End, Kind, OnTimeout, Why};
+use super::words::{End, Kind, OnTimeout, Role, Why};
 
 /// What the playbook and the provider fix for the whole rotation; frozen in its first record.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum Phase {
     Rollout(u8),
     /// Have a consumer's instances prove it.
     Verify(u8),
+    /// In an emergency, after every rollout: have all instances prove the new key at once.
+    All,
     /// Wait before touching the old key.
     Grace,
     /// The old key is not proved: a person revokes it.
@@ -79,6 +81,8 @@ pub enum Phase {
     BackGrace,
     /// Delete the new key.
     BackDelete,
+    /// The leaked new key is deleted: see the provider refuse it.
+    BackDead,
     /// Switch the old key on again.
     BackEnable,
     /// It is over.
@@ -109,6 +113,25 @@ pub enum Proof {
     Instances,
     /// … and the stores were read after that.
     Complete,
+}
+
+/// How far the deletion of a key is that must go whatever the state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Debt {
+    /// There is none.
+    #[default]
+    None,
+    /// It did not leak: it goes when everybody is off it.
+    Later,
+    /// It leaked: it goes when it is due.
+    Owed,
+    /// Its tombstone stands.
+    Begun,
+    /// The provider refuses to delete it, or its id is not known.
+    Stuck,
+    /// It is deleted.
+    Paid,
 }
 
 /// Everything that decides what comes next.
@@ -144,6 +167,16 @@ pub struct State {
     pub proof: Proof,
     /// Nothing was promoted, and a person or a failure wants out.
     pub aborting: bool,
+    /// The old key leaked.
+    pub old_leak: Debt,
+    /// The new key leaked after a store may have served it.
+    pub new_leak: Debt,
+    /// Keys that were given up: how far the first of them is, and how many are left.
+    pub former: (Debt, u8),
+    /// Leaked keys are deleted now, before anything else.
+    pub due: bool,
+    /// The provider was seen to refuse every leaked key.
+    pub dead: bool,
     /// Stopped for a person.
     pub held: Option<Why>,
 }
@@ -167,6 +200,11 @@ impl State {
             once_off: false,
             proof: Proof::None,
             aborting: false,
+            old_leak: Debt::None,
+            new_leak: Debt::None,
+            former: (Debt::None, 0),
+            due: false,
+            dead: false,
             held: None,
         }
     }
@@ -181,6 +219,9 @@ impl State {
 
     /// Whether the intent to delete the old key is durable: from here there is no way back.
     pub fn past_return(&self) -> bool {
+        if matches!(self.old_leak, Debt::Begun | Debt::Paid) {
+            return true;
+        }
         match self.phase {
             Phase::Delete => self.stand != Stand::Idle,
             Phase::ProveDead | Phase::LastLook => self.rules.kind == Kind::Rotate,
@@ -192,6 +233,36 @@ impl State {
     /// Whether this rotation is on its way back to the old key.
     pub fn going_back(&self) -> bool {
         use Phase::*;
-        self.aborting || matches!(self.phase, BackRestore(_) | BackRollout(_) | BackVerify | BackGrace | BackDelete | BackEnable)
+        self.aborting || matches!(self.phase, BackRestore(_) | BackRollout(_) | BackVerify | BackGrace | BackDelete | BackDead | BackEnable)
+    }
+
+    /// Whether keys leaked, or were given up because of a leak.
+    pub fn emergency(&self) -> bool {
+        [self.old_leak, self.new_leak, self.former.0].iter().any(|debt| *debt != Debt::None)
+    }
+
+    /// Whether there is no way back to what the stores held: they must get the new key.
+    pub fn must_replace(&self) -> bool {
+        self.old_leak != Debt::None || self.former.0 != Debt::None
+    }
+
+    /// Whether a leaked key still waits for its time.
+    pub fn owes(&self) -> bool {
+        [self.old_leak, self.new_leak, self.former.0].contains(&Debt::Owed)
+    }
+
+    /// Whether deleting this role's key comes before anything else.
+    pub fn forced(&self, role: Role) -> bool {
+        self.due && matches!(self.debt(role), Debt::Owed | Debt::Begun)
+    }
+
+    /// How far the forced deletion of this role's key is.
+    pub fn debt(&self, role: Role) -> Debt {
+        match role {
+            Role::Old => self.old_leak,
+            Role::New => self.new_leak,
+            Role::Former => self.former.0,
+            Role::Stray => Debt::None,
+        }
     }
 }

@@ -20,6 +20,26 @@ words! {
         New,
         /// A key that an earlier, lost create of this rotation left at the provider.
         Stray,
+        /// A key this rotation created and gave up in an emergency, after a store may have served it.
+        Former,
+    }
+
+    /// Which keys of a rotation leaked.
+    pub enum Leak {
+        /// The key in use when the rotation began.
+        Old,
+        /// The key this rotation created.
+        New,
+        /// Both.
+        Both,
+    }
+
+    /// When a leaked key is deleted.
+    pub enum Urgency {
+        /// As soon as every instance proved another key; at the latest at a set time, whatever the state.
+        ReplaceFast,
+        /// At once; services are down until they have another key.
+        RevokeFirst,
     }
 
     /// What there is to do.
@@ -80,8 +100,8 @@ words! {
         Watched,
         /// Is the old key idle and the new one in use?
         Unused,
-        /// Does the provider refuse the old key, again and again?
-        Dead,
+        /// Does the provider refuse this key (for the old one: and every key that was given up), again and again?
+        Dead(Role),
     }
 
     /// A wait that outlives a process.
@@ -94,6 +114,8 @@ words! {
         Soak,
         /// After a rollback, before the new key is deleted.
         Stale,
+        /// In an emergency: until the leaked key is deleted whatever the state.
+        Revoke,
     }
 
     /// What a reading showed.
@@ -138,6 +160,8 @@ words! {
         Amend,
         /// An instance or a consumer need not prove anything; evidence is void.
         Waive,
+        /// Keys leaked: they are never restored or kept.
+        Emergency(Leak, Urgency),
     }
 
     /// How a rotation ended.
@@ -170,6 +194,8 @@ words! {
         RevokeByHand,
         /// The provider still accepts the old key after its window.
         StillAlive,
+        /// No new key could be made or used, and the stores hold a key that must go.
+        NoNewKey,
         /// The other side refuses an effect that we cannot do without.
         Refused(Refusal),
     }

@@ -203,7 +203,7 @@ fn looks(plan: &Plan, query: Query, phase: Phase) -> Option<String> {
         Query::Everyone(_) => "have every instance prove the new key again".into(),
         Query::Stores(_) if phase == Phase::LastLook => "read the stores one last time".into(),
         Query::Stores(_) => "read the stores again".into(),
-        Query::Dead => "see the provider refuse the old key several times in a row, and take the new one each time".into(),
+        Query::Dead(_) => "see the provider refuse the old key several times in a row, and take the new one each time".into(),
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     playbook::Span,
-    protocol::{Ask, End, Kind, Phase, Refusal, Role, Stand, Why, allows},
+    protocol::{Ask, Debt, End, Kind, Phase, Refusal, Role, Stand, Why, allows},
     record::Missing,
     rotation::Rotation,
 };
@@ -25,6 +25,7 @@ pub fn step(rotation: &Rotation) -> &'static str {
         Phase::Converge(_) => "seeing that every reader of the store gets the new key",
         Phase::Rollout(_) => "having services pick up the new key",
         Phase::Verify(_) => "having every instance prove the new key",
+        Phase::All => "having every instance prove the new key at once",
         Phase::Grace => "waiting before the old key is touched",
         Phase::ByHand => "waiting for a person to revoke the old key",
         Phase::Idle => "waiting for the old key to be idle",
@@ -43,6 +44,7 @@ pub fn step(rotation: &Rotation) -> &'static str {
         Phase::BackGrace => "going back: waiting before the new key is deleted",
         Phase::BackDelete if rotation.state.stand == Stand::Idle => "going back: proving everything again before the new key is deleted",
         Phase::BackDelete => "going back: deleting the new key",
+        Phase::BackDead => "seeing the provider refuse the leaked new key",
         Phase::BackEnable => "switching the old key on again",
         Phase::Ended(End::Done) => "done",
         Phase::Ended(End::RolledBack) => "rolled back to the old key",
@@ -62,6 +64,7 @@ pub fn why(why: Why) -> &'static str {
         Why::NothingToReturnTo => "something is wrong, and there is no old key to go back to",
         Why::RevokeByHand => "which key is old was not proved, so a person must revoke it",
         Why::StillAlive => "the provider still accepts the old key after its deletion",
+        Why::NoNewKey => "no new key could be made that works, and the stores hold one that must go",
         Why::Refused(Refusal::Gone) => "what a needed step was to change is not there any more",
         Why::Refused(Refusal::Conflict) => "somebody else changed what a needed step was to change",
         Why::Refused(Refusal::Quota) => "there is no room for another key",
@@ -111,6 +114,7 @@ pub fn next(rotation: &Rotation) -> Vec<String> {
         Why::NothingToReturnTo => vec![go_on("after the services were put right; asks every instance again")],
         Why::RevokeByHand => vec![go_on("after you revoked the old key at the provider, by hand")],
         Why::StillAlive => vec![go_on("asks the provider again; delete the old key there by hand if it stays")],
+        Why::NoNewKey => vec![go_on("after the cause was put right at the provider; creates another key")],
         Why::Refused(_) => vec![go_on("after the cause was put right; tries the refused step again")],
     };
     let nowhere_to_go = rotation.plan.rules.kind != Kind::Rotate && s.touched > 0;
@@ -135,7 +139,36 @@ fn quoted(text: &str) -> String {
 
 /// Where both keys stand, in one line: what a person needs first when something went wrong.
 pub fn keys(rotation: &Rotation) -> String {
-    format!("{} · {}", old_key(rotation), new_key(rotation))
+    let mut keys = vec![old_key(rotation), new_key(rotation)];
+    keys.extend(formers(rotation));
+    keys.join(" · ")
+}
+
+/// Keys that were made and given up in an emergency.
+fn formers(rotation: &Rotation) -> Vec<String> {
+    let paid = rotation.formers.len() - usize::from(rotation.state.former.1).min(rotation.formers.len());
+    let each = rotation.formers.iter().enumerate();
+    each.map(|(place, former)| {
+        let debt = if place < paid { Debt::Paid } else { rotation.state.former.0 };
+        format!("given-up key {}: {}", former.id, leaked(rotation, debt))
+    })
+    .collect()
+}
+
+/// Where a key stands that must go.
+fn leaked(rotation: &Rotation, debt: Debt) -> String {
+    let at = rotation.emergency.as_ref().map_or_else(String::new, |emergency| format!(", at the latest at {}", clock(emergency.revoke_at)));
+    match debt {
+        Debt::None => String::new(),
+        Debt::Later => "works; deleted as soon as nobody uses it".into(),
+        Debt::Owed if rotation.state.due => "leaked and works; to be deleted now".into(),
+        Debt::Owed => format!("LEAKED AND WORKS; deleted as soon as everybody is off it{at}"),
+        Debt::Begun => "leaked; being deleted".into(),
+        Debt::Stuck if rotation.plan.rules.proved => "LEAKED AND WORKS: the provider refused to delete it".into(),
+        Debt::Stuck => "LEAKED AND WORKS: its id is not known, so a person must delete it at the provider now".into(),
+        Debt::Paid if rotation.state.dead => "leaked; deleted, and refused by the provider".into(),
+        Debt::Paid => "leaked; deleted; that the provider refuses it is not seen yet".into(),
+    }
 }
 
 /// Where the old key stands: `old key AKIA…1: in use, untouched`.
@@ -143,6 +176,9 @@ pub fn old_key(rotation: &Rotation) -> String {
     let s = &rotation.state;
     let name = name_of(rotation, Role::Old);
     let name = name.strip_prefix("the ").unwrap_or(&name);
+    if s.old_leak != Debt::None {
+        return format!("{name}: {}", leaked(rotation, s.old_leak));
+    }
     match s.rules.kind {
         Kind::Install => return "old key: there was none".into(),
         Kind::Replace => return format!("{name}: was already dead"),
@@ -185,6 +221,9 @@ pub fn new_key(rotation: &Rotation) -> String {
         };
     };
     let name = format!("new key {}", new.id);
+    if s.new_leak != Debt::None {
+        return format!("{name}: {}", leaked(rotation, s.new_leak));
+    }
     let dead = rotation.tombstones.contains(&new.id);
     let stores = usize::from(s.rules.stores);
     let holding = rotation.versions.iter().filter(|known| matches!(known.last(), Some((_, Role::New)))).count();

@@ -16,6 +16,8 @@ pub enum Step {
     Store(u8),
     /// Have a consumer pick it up and prove it.
     Consumer(u8),
+    /// In an emergency: have everybody prove the new key at once.
+    All,
     /// The wait before the old key is touched.
     Grace,
     /// A person revokes.
@@ -46,6 +48,8 @@ pub enum Step {
     BackGrace,
     /// Delete the new key.
     BackDelete,
+    /// See the provider refuse the leaked new key.
+    BackDead,
     /// Switch the old key on again.
     BackEnable,
     /// It is over.
@@ -61,6 +65,7 @@ impl From<Phase> for Step {
             Phase::Promote(i) | Phase::Converge(i) => Self::Store(i),
             Phase::Fence => Self::BackStore(0),
             Phase::Rollout(i) | Phase::Verify(i) => Self::Consumer(i),
+            Phase::All => Self::All,
             Phase::Grace => Self::Grace,
             Phase::ByHand => Self::ByHand,
             Phase::Idle => Self::Idle,
@@ -75,6 +80,7 @@ impl From<Phase> for Step {
             Phase::BackVerify => Self::BackVerify,
             Phase::BackGrace => Self::BackGrace,
             Phase::BackDelete => Self::BackDelete,
+            Phase::BackDead => Self::BackDead,
             Phase::BackEnable => Self::BackEnable,
             Phase::Ended(_) => Self::Ended,
         }
@@ -112,6 +118,8 @@ impl Step {
             Self::BackVerify => "have every instance prove the old key".into(),
             Self::BackGrace => "wait before the new key is deleted".into(),
             Self::BackDelete => "delete the new key".into(),
+            Self::BackDead => "see the leaked new key refused".into(),
+            Self::All => "have every instance prove the new key at once".into(),
             Self::BackEnable => "switch the old key on again".into(),
             Self::Ended => "end".into(),
         }

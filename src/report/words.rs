@@ -8,7 +8,8 @@ use super::{
     time::{after, clock, rough},
 };
 use crate::{
-    protocol::{Answer, Ask, Effect, Event, Kind, Pause, Query, Refusal, Role},
+    ids::KeyId,
+    protocol::{Answer, Ask, Effect, Event, Kind, Pause, Query, Refusal, Role, Urgency},
     record::{Detail, Missing, Plan, Record},
     rotation::Rotation,
 };
@@ -139,9 +140,9 @@ fn saw(rotation: &Rotation, query: Query, answer: Answer, detail: &Detail) -> St
     let text = match (query, answer) {
         (Query::Consumer(role, i), _) => return proof(rotation, role, Some(i), answer, detail),
         (Query::Everyone(role), _) => return proof(rotation, role, None, answer, detail),
-        (Query::Dead, Yes) => match detail {
+        (Query::Dead(role), Yes) => match detail {
             Detail::Reply { said } => return said.clone(),
-            _ => "the provider refuses the old key".into(),
+            _ => format!("the provider refuses the {}", adjective(role)),
         },
         (Query::Settle, Yes) => "no create of this rotation left a key behind".into(),
         (Query::Settle, No) => match &rotation.stray {
@@ -172,7 +173,7 @@ fn saw(rotation: &Rotation, query: Query, answer: Answer, detail: &Detail) -> St
         (Query::Unused, Yes) => "the provider says: the old key is idle, the new one is in use".into(),
         (Query::Unused, Later) => "the provider cannot say yet that the old key is idle".into(),
         (Query::Unused, _) => "the old key is still used by somebody".into(),
-        (Query::Dead, Bad | No | Later | Foreign | Late) => "the old key is not dead at the provider".into(),
+        (Query::Dead(role), Bad | No | Later | Foreign | Late) => format!("the {} is not dead at the provider", adjective(role)),
     };
     with_reply(text, detail)
 }
@@ -238,6 +239,7 @@ fn parked(pause: Pause, detail: &Detail) -> String {
         Pause::Idle => "for the old key to be idle",
         Pause::Soak => "before the old key is deleted",
         Pause::Stale => "before the new key is deleted",
+        Pause::Revoke => "before the leaked key is deleted",
     };
     match detail {
         Detail::Waiting(waiting) => {
@@ -254,10 +256,22 @@ fn waited(pause: Pause) -> &'static str {
         Pause::Idle => "the wait for the old key to be idle is over",
         Pause::Soak => "the wait before the old key is deleted is over",
         Pause::Stale => "the wait before the new key is deleted is over",
+        Pause::Revoke => "the time has come at which the leaked key is deleted, whatever the state",
     }
 }
 
 fn asked(ask: Ask, detail: &Detail) -> String {
+    if let (Ask::Emergency(_, urgency), Detail::Emergency(emergency)) = (ask, detail) {
+        let keys: Vec<&str> = emergency.leaked.iter().map(KeyId::as_str).collect();
+        let when = match urgency {
+            Urgency::RevokeFirst => "it is deleted before anything else".to_owned(),
+            Urgency::ReplaceFast => {
+                format!("it is deleted as soon as everybody is off it, at the latest at {}", clock(emergency.revoke_at))
+            }
+        };
+        let keys = if keys.is_empty() { "a key".to_owned() } else { keys.join(", ") };
+        return format!("{} declared an emergency: {keys} leaked (\"{}\"); {when}", emergency.by, emergency.reason);
+    }
     let Detail::Person { by, reason, waiver, .. } = detail else {
         return format!("a person asked to {}", wish(ask));
     };
@@ -275,6 +289,7 @@ fn wish(ask: Ask) -> &'static str {
         Ask::GoOn => "go on",
         Ask::Amend => "change the playbook of this rotation; everything is proved again",
         Ask::Waive => "do without proof",
+        Ask::Emergency(..) => "get rid of a leaked key",
     }
 }
 
@@ -293,6 +308,7 @@ fn adjective(role: Role) -> &'static str {
         Role::Old => "old key",
         Role::New => "new key",
         Role::Stray => "leftover key",
+        Role::Former => "given-up key",
     }
 }
 

@@ -7,11 +7,17 @@ use std::{
 
 use keyroll::protocol::{Event, Rules, State};
 
-use crate::nexts;
+use crate::{nexts, nexts_with_leaks};
 
 /// Remembers what happened, knowing nothing of the protocol's own state.
 pub trait Witness: Copy + Eq + Hash {
     fn new(rules: Rules) -> Self;
+    /// Whether keys may leak on the way.
+    const LEAKS: bool = false;
+    /// Whether what follows is of no interest any more.
+    fn enough(&self) -> bool {
+        false
+    }
     /// What it remembers after an event, or which rule was broken.
     fn sees(self, before: &State, event: Event, after: &State) -> Result<Self, String>;
 }
@@ -50,9 +56,9 @@ pub fn explore<W: Witness>(rules: Rules) -> Vec<(State, W)> {
     known.insert(start, ());
     let mut at = 0;
     while let Some(&(state, memory)) = found.get(at) {
-        for (event, next) in nexts(&state) {
+        for (event, next) in if W::LEAKS { nexts_with_leaks(&state) } else { nexts(&state) } {
             match memory.sees(&state, event, &next) {
-                Ok(memory) if next.attempt <= ATTEMPTS && known.insert((next, memory), ()).is_none() => {
+                Ok(memory) if next.attempt <= ATTEMPTS && !memory.enough() && known.insert((next, memory), ()).is_none() => {
                     found.push((next, memory));
                     from.push((at, event));
                 }

@@ -1,19 +1,29 @@
 //! The protocol, checked: its law, its safety over every reachable state, its ways out, and its table row by row.
 
 mod explore;
+mod leak;
 mod rows;
 mod safety;
 mod walks;
 mod ways_back;
 
 use keyroll::protocol::{
-    Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Phase, Query, Refusal, Role, Rules, State, Why, allows, apply, decide,
+    Action, Answer, Ask, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Phase, Query, Refusal, Role, Rules, State, Urgency, Why, allows,
+    apply, decide,
 };
 
-pub const ROLES: [Role; 3] = [Role::Old, Role::New, Role::Stray];
-pub const PAUSES: [Pause; 4] = [Pause::Grace, Pause::Idle, Pause::Soak, Pause::Stale];
+pub const ROLES: [Role; 4] = [Role::Old, Role::New, Role::Stray, Role::Former];
+pub const PAUSES: [Pause; 5] = [Pause::Grace, Pause::Idle, Pause::Soak, Pause::Stale, Pause::Revoke];
 pub const ANSWERS: [Answer; 6] = [Answer::Yes, Answer::No, Answer::Bad, Answer::Later, Answer::Foreign, Answer::Late];
 pub const ASKS: [Ask; 4] = [Ask::Rollback, Ask::GoOn, Ask::Amend, Ask::Waive];
+pub const LEAKS: [Ask; 6] = [
+    Ask::Emergency(Leak::Old, Urgency::ReplaceFast),
+    Ask::Emergency(Leak::New, Urgency::ReplaceFast),
+    Ask::Emergency(Leak::Both, Urgency::ReplaceFast),
+    Ask::Emergency(Leak::Old, Urgency::RevokeFirst),
+    Ask::Emergency(Leak::New, Urgency::RevokeFirst),
+    Ask::Emergency(Leak::Both, Urgency::RevokeFirst),
+];
 pub const REFUSALS: [Refusal; 6] =
     [Refusal::Gone, Refusal::Conflict, Refusal::Quota, Refusal::Denied, Refusal::Invalid, Refusal::ValueLost];
 
@@ -34,11 +44,11 @@ pub const PLAIN: Rules = Rules {
 pub fn all_events(places: u8) -> Vec<Event> {
     let indexes = 0..places;
     let mut effects = vec![Effect::Create, Effect::Disable, Effect::Enable];
-    let mut queries = vec![Query::Settle, Query::Live, Query::Watched, Query::Unused, Query::Dead];
+    let mut queries = vec![Query::Settle, Query::Live, Query::Watched, Query::Unused];
     for role in ROLES {
         effects.push(Effect::Delete(role));
         effects.extend(indexes.clone().map(|i| Effect::Rollout(role, i)));
-        queries.extend([Query::Everyone(role), Query::Stores(role)]);
+        queries.extend([Query::Everyone(role), Query::Stores(role), Query::Dead(role)]);
         queries.extend(indexes.clone().flat_map(|i| [Query::Rolled(role, i), Query::Consumer(role, i)]));
     }
     effects.extend(indexes.clone().flat_map(|i| [Effect::Promote(i), Effect::Restore(i)]));
@@ -49,7 +59,7 @@ pub fn all_events(places: u8) -> Vec<Event> {
     });
     let of_query = queries.iter().flat_map(|&query| ANSWERS.iter().map(move |&answer| Event::Saw(query, answer)));
     let of_pause = PAUSES.iter().flat_map(|&pause| [Event::Parked(pause), Event::Waited(pause)]);
-    let of_person = ASKS.iter().map(|&ask| Event::Asked(ask));
+    let of_person = ASKS.iter().chain(&LEAKS).map(|&ask| Event::Asked(ask));
     of_effect.chain(of_query).chain(of_pause).chain(of_person).chain([Event::Resumed, Event::Gated]).collect()
 }
 
@@ -90,6 +100,13 @@ pub fn nexts(state: &State) -> Vec<(Event, State)> {
     events.extend(ASKS.map(Event::Asked));
     events.extend([Event::Resumed, Event::Gated]);
     events.into_iter().filter_map(|event| apply(state, &event).ok().map(|next| (event, next))).collect()
+}
+
+/// The same, where keys may also be said to have leaked, and the time comes at which they go.
+pub fn nexts_with_leaks(state: &State) -> Vec<(Event, State)> {
+    let leaks = LEAKS.into_iter().map(Event::Asked).chain([Event::Waited(Pause::Revoke)]);
+    let more = leaks.filter_map(|event| apply(state, &event).ok().map(|next| (event, next)));
+    nexts(state).into_iter().chain(more).collect()
 }
 
 /// A rotation that a test leads through a story.

@@ -25,7 +25,7 @@ fn a_plain_rotation_takes_these_steps_and_no_others() {
         vec![Intend(Rollout(New, 0)), Do(Rollout(New, 0)), Look(Query::Consumer(New, 0))],
         vec![Park(Pause::Grace), Wait(Pause::Grace)],
         proof(New).to_vec(),
-        vec![Intend(Delete(Old)), Do(Delete(Old)), Look(Query::Dead), Look(Query::Stores(New))],
+        vec![Intend(Delete(Old)), Do(Delete(Old)), Look(Query::Dead(Old)), Look(Query::Stores(New))],
     ];
     assert_eq!(Walk::new(PLAIN).ends(End::Done), expected.concat());
 }
@@ -38,7 +38,7 @@ fn a_reversible_rotation_is_idle_checked_disabled_watched_soaked_and_proved_agai
         proof(New).to_vec(),
         vec![Intend(Disable), Do(Disable), Look(Query::Watched), Park(Pause::Soak), Wait(Pause::Soak)],
         proof(New).to_vec(),
-        vec![Intend(Delete(Old)), Do(Delete(Old)), Look(Query::Dead), Look(Query::Stores(New))],
+        vec![Intend(Delete(Old)), Do(Delete(Old)), Look(Query::Dead(Old)), Look(Query::Stores(New))],
     ];
     assert_eq!(told, expected.concat());
 }
@@ -217,9 +217,9 @@ fn row_8_a_store_that_may_serve_the_disabled_key_switches_it_on_again() {
 #[test]
 fn row_7_an_old_key_that_somebody_deleted_is_proved_dead_and_never_gone_back_to() {
     let walk = Walk::new(REVERSIBLE).refused(Disable, Refusal::Gone);
-    assert_eq!(walk.next(), Look(Query::Dead));
+    assert_eq!(walk.next(), Look(Query::Dead(Old)));
     assert!(!may_go_back(&walk));
-    assert_eq!(walk.ends(End::Done), [Look(Query::Dead), Look(Query::Stores(New))]);
+    assert_eq!(walk.ends(End::Done), [Look(Query::Dead(Old)), Look(Query::Stores(New))]);
 }
 
 #[test]
@@ -254,12 +254,12 @@ fn row_8_the_intent_to_delete_is_the_point_of_no_return() {
     assert!(!may_go_back(&walk));
     let lost = walk.lost(Delete(Old));
     assert_eq!(lost.next(), Do(Delete(Old)));
-    assert_eq!(lost.refused(Delete(Old), Refusal::Gone).next(), Look(Query::Dead));
+    assert_eq!(lost.refused(Delete(Old), Refusal::Gone).next(), Look(Query::Dead(Old)));
 }
 
 #[test]
 fn row_9_a_key_that_still_answers_is_not_called_dead() {
-    Walk::new(PLAIN).saw(Query::Dead, Answer::No).held(Why::StillAlive).asked(Ask::GoOn).ends(End::Done);
+    Walk::new(PLAIN).saw(Query::Dead(Old), Answer::No).held(Why::StillAlive).asked(Ask::GoOn).ends(End::Done);
 }
 
 #[test]
@@ -273,5 +273,5 @@ fn install_and_replace_revoke_nothing() {
 fn an_unproved_old_key_is_revoked_by_hand() {
     let walk = Walk::new(Rules { proved: false, ..PLAIN }).until(Action::Stop).held(Why::RevokeByHand);
     assert_eq!(walk.state.phase, Phase::ByHand);
-    assert_eq!(walk.asked(Ask::GoOn).ends(End::Done), [Look(Query::Dead), Look(Query::Stores(New))]);
+    assert_eq!(walk.asked(Ask::GoOn).ends(End::Done), [Look(Query::Dead(Old)), Look(Query::Stores(New))]);
 }

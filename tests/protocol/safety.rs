@@ -97,6 +97,7 @@ impl Bystander {
                 never!(self.dead, "a promote after the end");
             }
             Effect::Create => never!(self.dirty != 0, "another create while a store may show the last key"),
+            Effect::Delete(Role::Former) => never!(true, "a key is given up, and none leaked"),
             Effect::Rollout(..) | Effect::Enable => {}
         }
         Ok(())

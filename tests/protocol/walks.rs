@@ -1,6 +1,6 @@
 //! The law (what may be told, and what not), and that every road leads somewhere.
 
-use keyroll::protocol::{Action, Answer, Ask, End, Event, Kind, OnTimeout, Rules, State, Why, allows, apply, decide, gated};
+use keyroll::protocol::{Action, Answer, Ask, End, Event, Kind, OnTimeout, Pause, Rules, State, Why, allows, apply, decide, gated};
 use proptest::prelude::*;
 
 use crate::{all_events, answers, explore::explore, ideal, nexts, safety::rules};
@@ -16,6 +16,7 @@ fn law(state: &State, events: &[Event]) -> Result<(), String> {
         let expected = match *event {
             Event::Resumed => state.ended().is_none(),
             Event::Gated => gated(state),
+            Event::Waited(Pause::Revoke) => state.owes() && !state.due,
             Event::Asked(ask) => allows(state, ask),
             // A reading has answers that make no sense for it; "yes" always does.
             Event::Saw(_, answer) if answers(wanted, *event) => answer == Answer::Yes || result.is_ok(),

@@ -159,7 +159,7 @@ impl Story {
             }
             Event::Saw(Query::Consumer(role, i), _) => self.evidence(*role, Some(*i), &[]),
             Event::Saw(Query::Everyone(role), _) => self.evidence(*role, None, &[]),
-            Event::Saw(Query::Dead, _) => {
+            Event::Saw(Query::Dead(_), _) => {
                 Detail::Reply { said: "the provider refused the old key 3 times in a row and took the new one each time".into() }
             }
             Event::Parked(pause) => {

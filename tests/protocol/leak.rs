@@ -1,0 +1,263 @@
+//! A leak at any moment of any rotation: what must never happen, and what must.
+
+use keyroll::protocol::{
+    Action, Answer, Ask, Debt, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Phase, Query, Refusal, Role, Rules, State, Urgency, Why,
+    decide,
+};
+
+use crate::{
+    PLAIN, Walk, done,
+    explore::{Witness, explore},
+};
+
+/// What somebody remembers who only looks at which keys leaked and what happens to them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Guard {
+    rules: Rules,
+    /// How often somebody said that keys leaked.
+    said: u8,
+    old: Leaky,
+    new: Leaky,
+    /// Keys that were given up and are not deleted.
+    former: u8,
+    /// A store may have shown the key that is the new one now.
+    shown: bool,
+    /// What leaked is to go now.
+    due: bool,
+    /// The provider refused what must be dead.
+    refused: bool,
+    /// All stores showed this key, and nothing was written since.
+    stores: Option<Role>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Leaky {
+    leaked: bool,
+    /// Its tombstone stands.
+    buried: bool,
+    /// The provider said that it is gone.
+    gone: bool,
+    /// The provider refused to delete it since somebody asked last.
+    denied: bool,
+}
+
+const FINE: Leaky = Leaky { leaked: false, buried: false, gone: false, denied: false };
+
+macro_rules! never {
+    ($broken:expr, $($what:tt)*) => { if $broken { return Err(format!($($what)*)); } };
+}
+
+impl Guard {
+    fn allowed(&self, before: &State, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Promote(_) => {
+                never!(self.new.leaked, "a leaked new key is promoted");
+                never!(self.new.buried, "a key with a tombstone is promoted");
+            }
+            Effect::Restore(_) if before.phase != Phase::Fence => {
+                never!(self.old.leaked, "a leaked old key is restored");
+                never!(self.old.buried, "an old key with a tombstone is restored");
+                never!(self.former > 0, "something is restored after a key was given up");
+            }
+            Effect::Enable => never!(self.old.leaked, "a leaked key is switched on again"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A key was given up: the new one of before is a former one now.
+    fn gave_up(&mut self) {
+        self.former += u8::from(!self.new.gone);
+        self.new = FINE;
+        self.shown = false;
+    }
+}
+
+impl Witness for Guard {
+    const LEAKS: bool = true;
+
+    fn new(rules: Rules) -> Self {
+        Self { rules, said: 0, old: FINE, new: FINE, former: 0, shown: false, due: false, refused: false, stores: None }
+    }
+
+    /// Two declarations show everything that a third could.
+    fn enough(&self) -> bool {
+        self.said > 2
+    }
+
+    fn sees(mut self, before: &State, event: Event, after: &State) -> Result<Self, String> {
+        if let Event::Intended(effect) = event {
+            self.allowed(before, effect)?;
+            if !matches!(effect, Effect::Delete(_) | Effect::Create) {
+                self.stores = None;
+            }
+        }
+        match event {
+            Event::Asked(Ask::Emergency(leak, urgency)) => {
+                self.said += 1;
+                self.old.leaked |= leak != Leak::New;
+                self.new.leaked |= leak != Leak::Old;
+                (self.old.denied, self.new.denied) = (false, false);
+                self.due |= urgency == Urgency::RevokeFirst;
+                // What was proved at the very end stays proved.
+                self.refused &= leak == Leak::Old && matches!(before.phase, Phase::Sweep(_) | Phase::Stray(Some(_)));
+            }
+            Event::Asked(Ask::GoOn) => (self.old.denied, self.new.denied) = (false, false),
+            Event::Waited(Pause::Revoke) => self.due = true,
+            Event::Intended(Effect::Create) if before.attempt != 1 || before.stand == keyroll::protocol::Stand::Idle => {
+                self.new = FINE;
+                self.shown = false;
+            }
+            Event::Intended(Effect::Promote(_)) => self.shown = true,
+            Event::Intended(Effect::Delete(Role::Old)) => self.old.buried = true,
+            Event::Intended(Effect::Delete(Role::New)) => self.new.buried = true,
+            Event::Did(Effect::Delete(role)) | Event::Refused(Effect::Delete(role), Refusal::Gone) => match role {
+                Role::Old => self.old.gone = true,
+                Role::New => self.new.gone = true,
+                Role::Former => self.former -= 1,
+                Role::Stray => {}
+            },
+            Event::Refused(Effect::Disable | Effect::Enable, Refusal::Gone) => (self.old.buried, self.old.gone) = (true, true),
+            Event::Refused(Effect::Delete(Role::Old), _) => self.old.denied = true,
+            Event::Refused(Effect::Delete(Role::New), _) => self.new.denied = true,
+            Event::Saw(Query::Dead(_), answer) => self.refused = answer == Answer::Yes,
+            Event::Saw(Query::Stores(role), answer) => self.stores = (answer == Answer::Yes).then_some(role),
+            _ => {}
+        }
+        // A key is given up exactly where another create follows one that a store may have shown.
+        if self.shown && after.phase == Phase::Create && after.attempt > before.attempt && before.phase != Phase::Discard {
+            self.gave_up();
+        }
+        let deletes = |role| matches!(decide(after), Action::Intend(Effect::Delete(r)) | Action::Do(Effect::Delete(r)) if r == role);
+        if self.due && after.ended().is_none() {
+            let old_waits =
+                self.old.leaked && !self.old.gone && !self.old.denied && self.rules.proved && after.debt(Role::Old) != Debt::Stuck;
+            never!(old_waits && !deletes(Role::Old), "the leaked old key is due, and what comes next is {:?}", decide(after));
+            let new_waits = self.new.leaked && self.shown && !self.new.gone && !self.new.denied && !old_waits;
+            let first = deletes(Role::New) || deletes(Role::Former) || deletes(Role::Old);
+            never!(
+                new_waits && after.minted && !first && after.phase != Phase::Discard,
+                "the leaked new key is due, and what comes next is {:?}",
+                decide(after)
+            );
+        }
+        if let Some(end) = after.ended() {
+            never!(self.old.leaked && !self.old.gone && !self.refused, "{end:?}, and the leaked old key lives");
+            never!(self.new.leaked && !self.new.gone && !self.refused, "{end:?}, and the leaked new key lives");
+            never!(self.former > 0 && !self.refused, "{end:?}, and a key that was given up lives");
+            never!(self.old.leaked && end != End::Done, "{end:?}, and the stores hold a leaked key");
+            never!(self.old.gone && end != End::Done && self.rules.kind == Kind::Rotate, "{end:?}, and the stores hold a dead key");
+            never!(self.old.leaked && self.stores != Some(Role::New), "done, and nobody saw that the stores hold the new key");
+            never!(after.emergency() && end == End::Done && !self.refused, "called done before the provider refused what leaked");
+        }
+        Ok(self)
+    }
+}
+
+fn leaks(stores: u8, consumers: u8) {
+    let mut states = 0;
+    let kinds = [
+        (Kind::Rotate, true, false),
+        (Kind::Rotate, true, true),
+        (Kind::Rotate, false, false),
+        (Kind::Install, true, false),
+        (Kind::Replace, true, false),
+    ];
+    for (kind, proved, disables) in kinds {
+        let rules = Rules { kind, proved, disables, attempts: 2, stores, consumers, ..PLAIN };
+        states += explore::<Guard>(rules).len();
+    }
+    println!("a leak at any moment, {stores} stores, {consumers} consumers: {states} states with a guard's memory");
+    assert!(states > 10_000);
+}
+
+#[test]
+fn whenever_a_key_leaks_it_dies_and_nothing_dead_or_leaked_stays_in_use_with_one_store() {
+    leaks(1, 1);
+}
+
+#[test]
+fn whenever_a_key_leaks_it_dies_and_nothing_dead_or_leaked_stays_in_use_with_two_stores() {
+    leaks(2, 2);
+}
+
+const FAST: Ask = Ask::Emergency(Leak::Old, Urgency::ReplaceFast);
+const FIRST: Ask = Ask::Emergency(Leak::Old, Urgency::RevokeFirst);
+
+#[test]
+fn revoke_first_deletes_before_it_creates() {
+    let told = Walk::new(PLAIN).asked(FIRST).ends(End::Done);
+    assert_eq!(done(&told), [Effect::Delete(Role::Old), Effect::Create, Effect::Promote(0), Effect::Rollout(Role::New, 0)]);
+    assert_eq!(
+        told[told.len() - 3..],
+        [Action::Look(Query::Everyone(Role::New)), Action::Look(Query::Dead(Role::Old)), Action::Look(Query::Stores(Role::New))]
+    );
+}
+
+#[test]
+fn replace_fast_deletes_as_soon_as_everybody_is_off_it_and_waits_for_nothing_else() {
+    let told = Walk::new(Rules { consumers: 2, disables: true, asks_use: true, ..PLAIN }).asked(FAST).ends(End::Done);
+    let rollouts = [Effect::Rollout(Role::New, 0), Effect::Rollout(Role::New, 1)];
+    assert_eq!(done(&told), [Effect::Create, Effect::Promote(0), rollouts[0], rollouts[1], Effect::Delete(Role::Old)]);
+    assert!(!told.iter().any(|action| matches!(action, Action::Park(_) | Action::Wait(_))), "{told:?}");
+}
+
+#[test]
+fn at_its_time_the_leaked_key_is_deleted_whoever_is_not_verified_and_a_person_is_told() {
+    let walk = Walk::new(PLAIN).asked(FAST).saw(Query::Everyone(Role::New), Answer::No);
+    assert_eq!((walk.state.held, walk.next()), (Some(Why::NotVerified), Action::Wait(Pause::Revoke)));
+    let walk = walk.event(Event::Waited(Pause::Revoke));
+    assert_eq!(walk.next(), Action::Intend(Effect::Delete(Role::Old)));
+    let walk = walk.until(Action::Look(Query::Dead(Role::Old))).saw(Query::Dead(Role::Old), Answer::Yes).held(Why::NotVerified);
+    assert_eq!(done(&walk.asked(Ask::GoOn).ends(End::Done)), []);
+}
+
+#[test]
+fn a_delete_that_is_refused_does_not_keep_services_from_the_new_key() {
+    let walk = Walk::new(PLAIN).asked(FIRST).refused(Effect::Delete(Role::Old), Refusal::Denied);
+    assert_eq!(walk.next(), Action::Intend(Effect::Create));
+    let walk = walk.saw(Query::Dead(Role::Old), Answer::No).held(Why::StillAlive).asked(Ask::GoOn);
+    assert_eq!(walk.next(), Action::Intend(Effect::Delete(Role::Old)), "a person put the permission right");
+    walk.ends(End::Done);
+}
+
+#[test]
+fn a_new_key_that_leaked_in_the_grace_is_taken_back_and_deleted() {
+    let walk = Walk::new(PLAIN).until(Action::Wait(Pause::Grace)).asked(Ask::Emergency(Leak::New, Urgency::ReplaceFast));
+    let told = walk.ends(End::RolledBack);
+    assert_eq!(done(&told), [Effect::Restore(0), Effect::Rollout(Role::Old, 0), Effect::Delete(Role::New)]);
+    assert_eq!(told.last(), Some(&Action::Look(Query::Dead(Role::New))));
+}
+
+#[test]
+fn when_both_leaked_a_third_key_takes_their_place() {
+    let walk = Walk::new(PLAIN).until(Action::Wait(Pause::Grace)).asked(Ask::Emergency(Leak::Both, Urgency::ReplaceFast));
+    let told = walk.ends(End::Done);
+    let effects =
+        [Effect::Create, Effect::Promote(0), Effect::Rollout(Role::New, 0), Effect::Delete(Role::Old), Effect::Delete(Role::Former)];
+    assert_eq!(done(&told), effects);
+}
+
+#[test]
+fn an_old_key_that_leaks_on_the_way_back_is_not_gone_back_to() {
+    let walk = Walk::new(PLAIN).until(Action::Wait(Pause::Grace)).asked(Ask::Rollback).until(Action::Do(Effect::Restore(0)));
+    let told = walk.asked(FAST).ends(End::Done);
+    let effects =
+        [Effect::Create, Effect::Promote(0), Effect::Rollout(Role::New, 0), Effect::Delete(Role::Old), Effect::Delete(Role::Former)];
+    assert_eq!(done(&told), effects);
+}
+
+#[test]
+fn where_there_is_no_room_for_another_key_the_leaked_one_makes_it() {
+    let walk = Walk::new(PLAIN).asked(FAST).refused(Effect::Create, Refusal::Quota);
+    assert_eq!(walk.next(), Action::Intend(Effect::Delete(Role::Old)));
+    walk.ends(End::Done);
+}
+
+#[test]
+fn no_window_and_no_way_back_stand_in_the_way_of_an_emergency() {
+    let walk = Walk::new(PLAIN).asked(FAST);
+    assert!(!keyroll::protocol::gated(&walk.state));
+    assert!(!crate::may_go_back(&walk));
+    assert_eq!(Rules { on_timeout: OnTimeout::Hold, ..PLAIN }.kind, Kind::Rotate);
+}
