@@ -45,6 +45,13 @@ text_id! {
     InstanceId
 }
 
+impl Fingerprint {
+    /// Of a value that could not be read when it was needed: then every value but the new one counts as it.
+    pub fn unknown() -> Self {
+        Self(String::new())
+    }
+}
+
 impl RotationId {
     /// A new id, made from the time (milliseconds since 1970) and 80 random bits.
     pub fn at(now: chrono::DateTime<chrono::Utc>, random: u128) -> Self {

@@ -97,7 +97,8 @@ pub async fn drive(
     finish(app, journal, &rotation, stop.is_cancelled()).await
 }
 
-async fn finish(app: &App, journal: &dyn Journal, rotation: &Rotation, stopped: bool) -> Result<u8, Fail> {
+/// Prints the summary; the exit code.
+pub async fn finish(app: &App, journal: &dyn Journal, rotation: &Rotation, stopped: bool) -> Result<u8, Fail> {
     if app.json() {
         println!("{}", serde_json::json!({ "result": report::status_json(std::slice::from_ref(rotation), app.clock.now())[0] }));
     } else {

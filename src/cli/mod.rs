@@ -2,9 +2,11 @@
 
 mod amend;
 mod app;
+mod by_hand;
 mod completions;
 mod demo;
 mod drive;
+mod emergency;
 mod fail;
 mod history;
 mod init;
@@ -19,6 +21,7 @@ mod show;
 mod status;
 mod validate;
 mod waive;
+mod when;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -93,6 +96,8 @@ enum Verb {
     Plan(plan::Args),
     /// Rotate
     Run(run::Args),
+    /// A key leaked: replace and revoke it, whatever the state
+    Emergency(emergency::Args),
     /// Every rotation and what it needs
     Status,
     /// Everything about one rotation
@@ -139,6 +144,7 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Schema => schema::run(&app),
             Verb::Plan(args) => plan::run(&app, &args).await,
             Verb::Run(args) => run::run(&app, &args).await,
+            Verb::Emergency(args) => emergency::run(&app, &args).await,
             Verb::Status => status::run(&app).await,
             Verb::Show(args) => show::run(&app, &args).await,
             Verb::History => history::run(&app).await,

@@ -78,7 +78,9 @@ impl Known {
     /// Which of our keys this value is.
     pub fn role(&self, secret: &Secret) -> Option<Role> {
         let print = secret.fingerprint(&self.salt);
-        self.prints.iter().find(|(known, _)| *known == print).map(|(_, role)| *role)
+        let found = self.prints.iter().find(|(known, _)| *known == print).map(|(_, role)| *role);
+        let unread = || self.prints.iter().any(|(known, _)| *known == Fingerprint::unknown()).then_some(Role::Old);
+        found.or_else(unread)
     }
 
     /// Which of our keys a store's value is.

@@ -8,6 +8,7 @@ mod hands;
 mod known;
 mod looks;
 mod preflight;
+mod urgent;
 mod witness;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::{
 pub use self::{
     known::{field, secret_field},
     preflight::{Overrides, preflight, waits},
+    urgent::{PATIENCE as URGENT_PATIENCE, Suspect, Unread, urgent},
 };
 
 /// What a run needs besides the rotation itself.

@@ -72,20 +72,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         origin: book.source.name.clone(),
         name: book.name.clone(),
         provider: world.provider.describe(),
-        rules: Rules {
-            kind,
-            proved: old.as_ref().is_some_and(|old| old.id.is_some()),
-            disables: book.revoke.disable_for.is_some(),
-            asks_use: book.revoke.idle_for.is_some(),
-            replays: world.provider.traits().ambiguity == Ambiguity::Replayed,
-            on_timeout: match book.verify.on_timeout {
-                OnTimeout::Rollback => protocol::OnTimeout::Rollback,
-                OnTimeout::Hold => protocol::OnTimeout::Hold,
-            },
-            stores: count(world.stores.len()),
-            consumers: count(world.consumers.len()),
-            attempts: ATTEMPTS,
-        },
+        rules: plan_rules(world, book, kind, old.as_ref().is_some_and(|old| old.id.is_some())),
         old,
         listed: listed.into_iter().map(|key| key.id).collect(),
         stores: stores
@@ -96,6 +83,24 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         notes: found.notes,
     };
     Ok(plan)
+}
+
+/// What the protocol needs of the playbook and the provider.
+pub(super) fn plan_rules(world: &World, book: &Playbook, kind: Kind, proved: bool) -> Rules {
+    Rules {
+        kind,
+        proved,
+        disables: book.revoke.disable_for.is_some(),
+        asks_use: book.revoke.idle_for.is_some(),
+        replays: world.provider.traits().ambiguity == Ambiguity::Replayed,
+        on_timeout: match book.verify.on_timeout {
+            OnTimeout::Rollback => protocol::OnTimeout::Rollback,
+            OnTimeout::Hold => protocol::OnTimeout::Hold,
+        },
+        stores: count(world.stores.len()),
+        consumers: count(world.consumers.len()),
+        attempts: ATTEMPTS,
+    }
 }
 
 fn count(many: usize) -> u8 {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{HealthSpec, Job, Probe, RevokeSpec, Span, VerifySpec, WriteSource};
+use super::{EmergencySpec, HealthSpec, Job, Probe, RevokeSpec, Span, VerifySpec, WriteSource};
 
 /// One key and all that is needed to rotate it.
 #[derive(JsonSchema)]
@@ -45,6 +45,9 @@ pub struct PlaybookForm {
     /// How the old key goes.
     #[schemars(default)]
     revoke: RevokeSpec,
+    /// What `keyroll emergency` does first when the key leaked.
+    #[schemars(default)]
+    emergency: EmergencySpec,
 }
 
 /// A label's text, or several.

@@ -22,9 +22,9 @@ pub use fault::Fault;
 pub use form::{PlaybookForm, StoreForm};
 pub use mask::masked;
 pub use model::{
-    Consumer, HealthSpec, Instances, Job, OnTimeout, Playbook, Pointer, Probe, ProbeLevel, RevokeSpec, RolloutSpec, Scheme, Store,
-    VerifySpec, WriteSource,
+    Consumer, EmergencyMode, EmergencySpec, HealthSpec, Instances, Job, OnTimeout, Playbook, Pointer, Probe, ProbeLevel, RevokeSpec,
+    RolloutSpec, Scheme, Store, VerifySpec, WriteSource,
 };
-pub use reference::SecretRef;
+pub use reference::{SecretRef, quoted};
 pub use render::{render, render_coloured};
 pub use template::{Answers, PROVIDERS, STORES, template};

@@ -32,6 +32,8 @@ pub struct Playbook {
     pub verify: VerifySpec,
     /// How the old key goes.
     pub revoke: RevokeSpec,
+    /// What happens first when it leaked.
+    pub emergency: EmergencySpec,
 }
 
 /// How a new key is tried before any store sees it.
@@ -239,4 +241,30 @@ impl Default for RevokeSpec {
     fn default() -> Self {
         Self { grace: Span::secs(3600), idle_for: None, disable_for: None, watch: None, dead_within: None }
     }
+}
+
+/// What happens first when the key leaked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmergencySpec {
+    /// What comes first.
+    pub mode: EmergencyMode,
+    /// With `replace-fast`: the leaked key is deleted after this time, whoever is not off it yet.
+    pub revoke_at: Span,
+}
+
+impl Default for EmergencySpec {
+    fn default() -> Self {
+        Self { mode: EmergencyMode::ReplaceFast, revoke_at: Span::secs(300) }
+    }
+}
+
+/// What comes first when the key leaked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmergencyMode {
+    /// Another key everywhere; the leaked one goes as soon as everybody is off it, at the latest at a set time.
+    ReplaceFast,
+    /// The leaked key goes at once; services are down until they have another one.
+    RevokeFirst,
 }

@@ -5,16 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Block, Consumer, Fault, HealthSpec, Instances, Job, Playbook, Probe, RevokeSpec, RolloutSpec, Seg, Source, Span, Store, VerifySpec,
-    WriteSource, check, read, tree,
+    Block, Consumer, EmergencySpec, Fault, HealthSpec, Instances, Job, Playbook, Probe, RevokeSpec, RolloutSpec, Seg, Source, Span, Store,
+    VerifySpec, WriteSource, check, read, tree,
     tree::{Key, Node, Place, Value},
     words,
 };
 
-const FIELDS: [&str; 11] =
-    ["keyroll", "name", "labels", "every", "provider", "key_name", "probe", "stores", "consumers", "verify", "revoke"];
+const FIELDS: [&str; 12] =
+    ["keyroll", "name", "labels", "every", "provider", "key_name", "probe", "stores", "consumers", "verify", "revoke", "emergency"];
 /// Words of the design that this version does not do: better refused than ignored.
-const LATER: [&str; 4] = ["window", "emergency", "notify", "require_approval"];
+const LATER: [&str; 3] = ["window", "notify", "require_approval"];
 const STORE: [&str; 2] = ["write", "stale_for"];
 const CONSUMER: [&str; 7] = ["name", "instances", "expect", "health", "job", "rollout", "max_request"];
 
@@ -163,6 +163,7 @@ impl Reader {
         let consumers = self.consumers(root, top);
         let verify = self.may(root, "verify", VerifySpec::default()).filter(|verify| check::verify(self, root, verify));
         let revoke = self.may(root, "revoke", RevokeSpec::default()).filter(|revoke| check::revoke(self, root, revoke));
+        let emergency = self.may(root, "emergency", EmergencySpec::default());
         Some(Playbook {
             source: Arc::clone(&self.source),
             name: name?,
@@ -173,6 +174,7 @@ impl Reader {
             probe: probe?,
             stores: stores?,
             consumers: consumers?,
+            emergency: emergency?,
             verify: verify?,
             revoke: revoke?,
         })

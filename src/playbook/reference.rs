@@ -78,6 +78,30 @@ impl fmt::Display for SecretRef {
     }
 }
 
+impl SecretRef {
+    /// How a shell gets at it, without the value itself.
+    pub fn shell(&self) -> String {
+        match self {
+            Self::Env(name) => format!("${name}"),
+            Self::File(path) => format!("$(cat {})", quoted(path)),
+            Self::Vault { path, field } => format!("$(vault kv get -field={} {})", quoted(field), quoted(path)),
+            Self::Aws { id, field } => {
+                let get = format!("aws secretsmanager get-secret-value --secret-id {} --query SecretString --output text", quoted(id));
+                match field {
+                    Some(field) => format!("$({get} | jq -r {})", quoted(&format!(".{field}"))),
+                    None => format!("$({get})"),
+                }
+            }
+        }
+    }
+}
+
+/// As a POSIX shell takes it, whatever stands in it.
+pub fn quoted(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@+=,%{}".contains(c)) && !text.starts_with('-');
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 impl From<SecretRef> for String {
     fn from(reference: SecretRef) -> Self {
         reference.to_string()

@@ -15,7 +15,7 @@ pub use self::{
     consumer::{Claim, Discovery, Found, Health, Instance, Order, Report, Rollout},
     failure::{Failure, Fate, Got, Problem},
     journal::{Entry, Journal, JournalError, Lease, Note, Opening},
-    provider::{Ambiguity, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Wanted},
+    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Wanted},
     store::{Change, Mark, Snapshot, Store},
 };
 use crate::{playbook::SecretRef, secret::Secret};

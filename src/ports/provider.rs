@@ -87,6 +87,15 @@ pub struct Wanted<'a> {
     pub like: Option<&'a KeyId>,
 }
 
+/// Commands for a person's own hands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ByHand {
+    /// Make a key; its value ends in `$NEW_KEY`, its id in `$NEW_KEY_ID`.
+    pub create: Vec<String>,
+    /// Delete the key.
+    pub revoke: Vec<String>,
+}
+
 /// What a call with a key showed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Life {
@@ -119,6 +128,15 @@ pub trait Provider: Send + Sync {
     async fn delete(&self, tombstone: &Tombstone) -> Got<()>;
     /// One cheap call with the key itself.
     async fn probe(&self, credential: &Credential) -> Got<Life>;
+    /// What a person types to do this by hand, when keyroll cannot. No secret stands in it: `$NEW_KEY` and the like do.
+    fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
+        let key = key.map_or("the leaked key", KeyId::as_str);
+        let place = self.describe();
+        ByHand {
+            create: vec![format!("# create a key at {place}, in its console")],
+            revoke: vec![format!("# delete {key} at {place}, in its console")],
+        }
+    }
     /// Reversible disable, where there is one. A capability is its implementation.
     fn switch(&self) -> Option<&dyn Switch> {
         None

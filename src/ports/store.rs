@@ -57,6 +57,11 @@ pub trait Store: Send + Sync {
     async fn endpoints(&self) -> Got<Vec<(String, Option<Version>)>>;
     /// Who last rotated this value.
     async fn mark(&self) -> Got<Option<Mark>>;
+    /// What a person types to write these fields by hand; each comes with the shell variable that holds its value.
+    fn by_hand(&self, fields: &[(&str, &str)]) -> Vec<String> {
+        let fields: Vec<String> = fields.iter().map(|(field, variable)| format!("{field} = ${variable}")).collect();
+        vec![format!("# write to {}: {}", self.locator(), fields.join(", "))]
+    }
     /// The store's own clock, where it tells (an HTTP `Date`).
     async fn clock(&self) -> Got<Option<DateTime<Utc>>> {
         Ok(None)

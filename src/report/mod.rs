@@ -2,6 +2,7 @@
 //!
 //! Texts may carry colours; print them through `anstream`, which takes them out where they do not belong.
 
+mod emergency;
 mod json;
 mod live;
 mod paint;
@@ -14,6 +15,7 @@ mod summary;
 mod time;
 pub mod words;
 
+pub use emergency::{aftermath, will_break};
 pub use json::{Json, line as json_line};
 pub use live::Live;
 pub use plain::Plain;
@@ -21,4 +23,5 @@ pub use plan::{plan, plan_json};
 pub use status::{history, show, show_json, status_json, table};
 pub use steps::{Step, ahead, ideal, steps};
 pub use summary::{summary, times};
+pub use time::clock as moment;
 pub use words::exit_code;

@@ -130,11 +130,9 @@ fn waive(rotation: &Rotation, missing: &Missing) -> String {
     format!("keyroll waive {} --consumer {}{instance} --reason '…'  # do without its proof", rotation.id, quoted(&missing.consumer))
 }
 
-/// As a shell takes it: instances name themselves, and what they say must not become a command.
+/// Instances name themselves, and what they say must not become a command.
 fn quoted(text: &str) -> String {
-    let text = &clean(text);
-    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@".contains(c)) && !text.starts_with('-');
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    crate::playbook::quoted(&clean(text))
 }
 
 /// Where both keys stand, in one line: what a person needs first when something went wrong.
@@ -145,7 +143,7 @@ pub fn keys(rotation: &Rotation) -> String {
 }
 
 /// Keys that were made and given up in an emergency.
-fn formers(rotation: &Rotation) -> Vec<String> {
+pub fn formers(rotation: &Rotation) -> Vec<String> {
     let paid = rotation.formers.len() - usize::from(rotation.state.former.1).min(rotation.formers.len());
     let each = rotation.formers.iter().enumerate();
     each.map(|(place, former)| {

@@ -38,6 +38,7 @@ pub fn summary(rotation: &Rotation, records: &[Record]) -> String {
     lines.extend(because(records).map(|cause| format!("  Because: {cause}")));
     lines.push(format!("  {}", capital(&words::old_key(rotation))));
     lines.push(format!("  {}", capital(&words::new_key(rotation))));
+    lines.extend(words::formers(rotation).iter().map(|key| format!("  {}", capital(key))));
     let times = times(records);
     if !times.is_empty() {
         lines.push(String::new());
@@ -46,6 +47,7 @@ pub fn summary(rotation: &Rotation, records: &[Record]) -> String {
         lines.push(paint(Ink::Strong, &format!("{} {whole}", if open { "So far" } else { "It took" })));
         lines.extend(times.iter().map(|(step, took)| format!("{:>8}  {}", rough(*took), step.title(&rotation.plan))));
     }
+    lines.extend(super::emergency::aftermath(rotation));
     lines.extend(remains(rotation));
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }

@@ -168,6 +168,7 @@ impl Story {
                     Pause::Grace => (waits.grace, "nobody may still be about to read or use the old key"),
                     Pause::Idle => (waits.idle, "the provider must be able to say that the old key is idle"),
                     Pause::Soak => (waits.soak, "the old key is off and can still be enabled if anything complains"),
+                    Pause::Revoke => (std::time::Duration::ZERO, "the leaked key is deleted then, whatever the state"),
                     Pause::Stale => (waits.stale, "nobody may still be about to read or use the new key"),
                 };
                 Detail::Waiting(Waiting { lasts, since: self.now, store_since: None, what_for: what_for.into() })

@@ -18,8 +18,8 @@ use crate::{
         kind::Kind,
     },
     ids::{Identity, KeyId},
-    playbook::{Block, Fault},
-    ports::{Ambiguity, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Switch, Traits, Usage, Wanted},
+    playbook::{Block, Fault, quoted},
+    ports::{Ambiguity, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Switch, Traits, Usage, Wanted},
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -215,6 +215,19 @@ impl Provider for User {
         let key = tombstone.key().as_str();
         let done = self.iam().await?.delete_access_key().user_name(&self.name).access_key_id(key).send().await;
         done.map(|_| ()).map_err(|error| failure("iam:DeleteAccessKey", &error))
+    }
+
+    fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
+        let user = quoted(&self.name);
+        let id = key.map_or("\"$LEAKED_KEY_ID\"".to_owned(), |key| quoted(key.as_str()));
+        ByHand {
+            create: vec![
+                format!("answer=$(aws iam create-access-key --user-name {user})"),
+                "export NEW_KEY=$(printf %s \"$answer\" | jq -r .AccessKey.SecretAccessKey) NEW_KEY_ID=$(printf %s \"$answer\" | jq -r .AccessKey.AccessKeyId)"
+                    .to_owned(),
+            ],
+            revoke: vec![format!("aws iam delete-access-key --user-name {user} --access-key-id {id}")],
+        }
     }
 
     async fn probe(&self, credential: &Credential) -> Got<Life> {

@@ -20,8 +20,8 @@ use crate::{
         wire::{self, Reply},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, SecretRef},
-    ports::{Ambiguity, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
+    playbook::{Fault, SecretRef, quoted},
+    ports::{Ambiguity, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -312,6 +312,19 @@ impl Provider for OpenAi {
 
     /// `GET /models` with the key. Dead only on 401 with `invalid_api_key`: other 401s tell of the caller's address or
     /// organization, and 403 is a living key outside its scope. 429 and 5xx are failures.
+    fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
+        let login = format!("printf 'Authorization: Bearer %s' \"{}\"", self.admin_key.shell());
+        let base = quoted(&format!("{}/service_accounts", self.admin));
+        let id = key.map_or("$LEAKED_KEY_ID".to_owned(), |key| quoted(key.as_str()));
+        ByHand {
+            create: vec![
+                format!("answer=$({login} | curl -fsS -H @- -H 'Content-Type: application/json' -d '{{\"name\":\"by-hand\"}}' {base})"),
+                "export NEW_KEY=$(printf %s \"$answer\" | jq -r .api_key.value) NEW_KEY_ID=$(printf %s \"$answer\" | jq -r .id)".to_owned(),
+            ],
+            revoke: vec![format!("{login} | curl -fsS -X DELETE -H @- {base}/{id}")],
+        }
+    }
+
     async fn probe(&self, credential: &Credential) -> Got<Life> {
         let reply = wire::send(self.ctx.wire.client().get(&self.probe).bearer_auth(credential.secret.reveal())).await?;
         Ok(match reply.status {

@@ -26,7 +26,8 @@ use crate::{
         wire::Reply,
     },
     ids::{Identity, KeyId},
-    ports::{Ambiguity, Credential, Failure, Fate, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
+    playbook::quoted,
+    ports::{Ambiguity, ByHand, Credential, Failure, Fate, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -366,6 +367,19 @@ impl Provider for VaultAppRole {
 
     /// Looked up first, and tried only if it is there: five failed logins in 15 minutes lock the whole role out for 15 more
     /// (Vault's user lockout, on by default since 1.13), and with it every service that uses it.
+    fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
+        let (vault, role) = (self.vault.shell(), quoted(&format!("auth/{}/role/{}/secret-id", self.mount, self.role)));
+        let id = key.map_or("\"$LEAKED_KEY_ID\"".to_owned(), |key| quoted(key.as_str()));
+        ByHand {
+            create: vec![
+                format!("answer=$({vault} vault write -f -format=json {role})"),
+                "export NEW_KEY=$(printf %s \"$answer\" | jq -r .data.secret_id) NEW_KEY_ID=$(printf %s \"$answer\" | jq -r .data.secret_id_accessor)"
+                    .to_owned(),
+            ],
+            revoke: vec![format!("{vault} vault write {role}-accessor/destroy secret_id_accessor={id}")],
+        }
+    }
+
     async fn probe(&self, credential: &Credential) -> Got<Life> {
         let Some(secret_id) = self.look_up_value(&credential.secret).await? else { return Ok(Life::Dead) };
         if secret_id.ended(Utc::now()) {

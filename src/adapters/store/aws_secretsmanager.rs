@@ -22,7 +22,7 @@ use crate::{
         kind::Kind,
     },
     ids::{RotationId, Version},
-    playbook::{Block, Fault},
+    playbook::{Block, Fault, quoted},
     ports::{Change, Failure, Got, Mark, Problem, Snapshot, Store},
     protocol::Refusal,
     secret::Secret,
@@ -203,6 +203,17 @@ fn version_of(token: &str) -> Version {
 impl Store for SecretsManager {
     fn locator(&self) -> String {
         format!("aws_secretsmanager {} {}", self.account.place(), self.id)
+    }
+
+    fn by_hand(&self, fields: &[(&str, &str)]) -> Vec<String> {
+        let id = quoted(&self.id);
+        let put = format!("aws secretsmanager put-secret-value --secret-id {id} --secret-string file:///dev/stdin");
+        if fields.iter().any(|(field, _)| *field == "value") {
+            return vec![format!("printf %s \"$NEW_KEY\" | {put}")];
+        }
+        let sets: Vec<String> = fields.iter().map(|(field, variable)| format!(".[\"{field}\"] = env.{variable}")).collect();
+        let get = format!("aws secretsmanager get-secret-value --secret-id {id} --query SecretString --output text");
+        vec![format!("{get} | jq {} | {put}", quoted(&sets.join(" | ")))]
     }
 
     async fn check(&self) -> Result<(), Vec<Problem>> {

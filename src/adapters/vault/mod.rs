@@ -20,7 +20,7 @@ use super::{
     wire::{self, Reply, Wire},
 };
 use crate::{
-    playbook::Fault,
+    playbook::{Fault, quoted},
     ports::{Failure, Fate, Got},
     protocol::Refusal,
     secret::Secret,
@@ -137,6 +137,13 @@ impl Vault {
             Some(namespace) => format!("{} namespace {namespace}", self.address),
             None => self.address.clone(),
         }
+    }
+
+    /// What stands before a `vault` command in a shell.
+    pub fn shell(&self) -> String {
+        let namespace = self.namespace.as_ref().and_then(|namespace| namespace.to_str().ok());
+        let namespace = namespace.map_or_else(String::new, |name| format!(" VAULT_NAMESPACE={}", quoted(name)));
+        format!("VAULT_ADDR={}{namespace}", quoted(&self.address))
     }
 
     /// Sends a request with our token. A token from a login that is refused is replaced once: Vault checks the token before

@@ -20,8 +20,8 @@ use crate::{
         wire::{self, Reply},
     },
     ids::{Identity, KeyId},
-    playbook::Fault,
-    ports::{Ambiguity, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Switch, Traits, Usage, Wanted},
+    playbook::{Fault, quoted},
+    ports::{Ambiguity, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Switch, Traits, Usage, Wanted},
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -81,6 +81,22 @@ impl Http {
             Some(body) => request.json(body),
             None => request,
         })
+    }
+
+    /// The headers on standard input for `curl -H @-`: nobody else on the machine reads them in a list of processes.
+    fn login(&self) -> String {
+        let (mut form, mut values) = (String::new(), String::new());
+        for (name, value) in &self.config.headers {
+            form += &match value {
+                Header::Bearer(_) => format!("{name}: Bearer %s\\n"),
+                _ => format!("{name}: %s\\n"),
+            };
+            values += &match value {
+                Header::Bearer(at) | Header::Ref(at) => format!(" \"{}\"", at.shell()),
+                Header::Text(text) => format!(" {}", quoted(text)),
+            };
+        }
+        format!("printf '{form}'{values} | ")
     }
 
     /// A change of the key with this id.
@@ -311,6 +327,32 @@ impl Provider for Http {
             return Err(reply.refused(Refusal::Gone));
         }
         explained(reply).map(drop)
+    }
+
+    fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
+        let (create, delete) = (&self.config.create, &self.config.delete);
+        let id = key.map_or("LEAKED_KEY_ID", KeyId::as_str);
+        let fill = [("id", id), ("name", "by-hand"), ("token", "by-hand")];
+        let call = |verb: Verb, path: &str, body: Option<&Value>| {
+            let path = template::path(path, &fill).unwrap_or_else(|_| path.to_owned());
+            let body =
+                body.map(|body| format!(" -H 'Content-Type: application/json' -d {}", quoted(&template::body(body, &fill).to_string())));
+            format!(
+                "{}curl -fsS -X {} -H @-{} {}",
+                self.login(),
+                method(verb),
+                body.unwrap_or_default(),
+                quoted(&format!("{}{path}", self.base))
+            )
+        };
+        let part = |pointer: &str| format!("$(printf %s \"$answer\" | jq -r {})", quoted(&pointer.replace('/', ".")));
+        ByHand {
+            create: vec![
+                format!("answer=$({})", call(create.method, &create.path, create.body.as_ref())),
+                format!("export NEW_KEY={} NEW_KEY_ID={}", part(&create.secret), part(&create.id)),
+            ],
+            revoke: vec![call(delete.method, &delete.path, delete.body.as_ref())],
+        }
     }
 
     /// By status alone. Sent without the admin headers; 429 and 5xx are failures.

@@ -27,6 +27,7 @@ use crate::{
         wire::Reply,
     },
     ids::{RotationId, Version},
+    playbook::quoted,
     ports::{Change, Failure, Got, Mark, Problem, Snapshot, Store},
     protocol::Refusal,
     secret::Secret,
@@ -203,6 +204,21 @@ impl Found {
 impl Store for VaultKv2 {
     fn locator(&self) -> String {
         format!("vault_kv2 {} {}/{}", self.vault.describe(), self.mount, self.path)
+    }
+
+    fn by_hand(&self, fields: &[(&str, &str)]) -> Vec<String> {
+        // One value may come from standard input; what else is written is no secret.
+        let (mut from, mut pairs) = (String::new(), Vec::new());
+        for (field, variable) in fields {
+            if *variable == "NEW_KEY" {
+                from = "printf %s \"$NEW_KEY\" | ".to_owned();
+                pairs.push(format!("{}=-", quoted(field)));
+            } else {
+                pairs.push(format!("{}=\"${variable}\"", quoted(field)));
+            }
+        }
+        let place = format!("-mount={} {}", quoted(&self.mount), quoted(&self.path));
+        vec![format!("{from}{} vault kv patch {place} {}", self.vault.shell(), pairs.join(" "))]
     }
 
     async fn check(&self) -> Result<(), Vec<Problem>> {

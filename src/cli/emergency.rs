@@ -1,0 +1,356 @@
+//! `keyroll emergency`: a key leaked.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    App, Fail, app,
+    drive::{self, append, take},
+    load::{self, Loaded},
+    plan,
+    resume::person,
+    when::{self, Way},
+};
+use crate::{
+    adapters::build,
+    driver::{Suspect, Unread, urgent},
+    ids::{KeyId, RotationId},
+    playbook::EmergencyMode,
+    ports::{Clock, Journal, Note},
+    protocol::{Ask, Event, Leak, Role, Urgency, allows},
+    record::{Detail, Emergency},
+    report,
+    rotation::Rotation,
+};
+
+/// A key leaked: replace and revoke it, whatever the state.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The playbook's file, or the name or rotation the journal knows it by
+    playbook: String,
+    /// Why; it is recorded
+    #[arg(long, required_unless_present = "print")]
+    reason: Option<String>,
+    /// What comes first [default: the playbook's `emergency.mode`]
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// Which key leaked: the one in use (`current`), the one an open rotation made (`new`), `all`, or an exact id
+    #[arg(long, value_name = "KEY", default_value = "current")]
+    leaked: String,
+    /// With replace-fast: when the leaked key is deleted whoever is not off it, as `5m`, `17:30` or a date with time [default: the playbook's]
+    #[arg(long, value_name = "WHEN")]
+    revoke_at: Option<String>,
+    /// When it leaked, where that is known: as `2h` ago, `09:15` or a date with time
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// What to do with replace-fast while a store cannot be reached
+    #[arg(long, value_enum, value_name = "WHAT")]
+    store_down: Option<StoreDown>,
+    /// Do not ask before beginning
+    #[arg(short, long)]
+    yes: bool,
+    /// Change nothing: write the commands for a person's own hands
+    #[arg(long)]
+    print: bool,
+}
+
+/// What comes first.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Another key everywhere; the leaked one goes as soon as everybody is off it, at the latest at its time
+    ReplaceFast,
+    /// The leaked key goes at once; services are down until they have another one
+    RevokeFirst,
+}
+
+/// What to do while a store cannot be reached.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum StoreDown {
+    /// Revoke the leaked key now: services that still get it from the store go down
+    Revoke,
+    /// Try until the store answers, at the longest until the leaked key's time
+    Wait,
+}
+
+/// What is about to happen, settled before anything does.
+struct Declared {
+    urgency: Urgency,
+    emergency: Emergency,
+}
+
+pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
+    let journal = app.journal().await?;
+    let journal: &dyn Journal = &journal;
+    let (loaded, known) = find(app, journal, &args.playbook).await?;
+    let open = holder(journal, &loaded).await?;
+    if args.print {
+        let rotation = match &open {
+            Some(id) => Some(app::rotation(journal, id).await?),
+            None => known,
+        };
+        anstream::print!("{}", super::by_hand::by_hand(&loaded.book, &loaded.world, rotation.as_ref(), &args.leaked));
+        return Ok(0);
+    }
+    match open {
+        Some(id) => taken_over(app, args, &loaded, journal, &id).await,
+        None => begun(app, args, &loaded, journal, known.as_ref()).await,
+    }
+}
+
+/// The playbook by its file, or by what the journal knows; and what it last knew of it.
+async fn find(app: &App, journal: &dyn Journal, word: &str) -> Result<(Loaded, Option<Rotation>), Fail> {
+    let path = Path::new(word);
+    if path.is_file() {
+        let loaded = load::files(app, &[PathBuf::from(path)])?.pop().ok_or_else(|| Fail::usage("no playbook there"))?;
+        // The newest one of the same key, whatever its playbook was called then.
+        let mut known = None;
+        for entry in journal.entries().await?.iter().filter(|entry| entry.name == loaded.book.name) {
+            known = Some(app::rotation(journal, &entry.rotation).await?);
+            break;
+        }
+        return Ok((loaded, known));
+    }
+    let found = app::find(journal, Some(word)).await?;
+    Ok((load::journaled(app, &found.plan.origin, &found.playbook)?, Some(found)))
+}
+
+async fn holder(journal: &dyn Journal, loaded: &Loaded) -> Result<Option<RotationId>, Fail> {
+    for identity in build::identities(&loaded.book, &loaded.world) {
+        if let Some(open) = journal.holder(&identity).await? {
+            return Ok(Some(open));
+        }
+    }
+    Ok(None)
+}
+
+fn declared(app: &App, args: &Args, loaded: &Loaded, leaked: Vec<KeyId>) -> Result<Declared, Fail> {
+    let spec = loaded.book.emergency;
+    let first = match args.mode {
+        Some(mode) => mode == Mode::RevokeFirst,
+        None => spec.mode == EmergencyMode::RevokeFirst,
+    };
+    let now = app.clock.now();
+    let moment = |text: &str, way| when::parse(text, &now.with_timezone(&chrono::Local), way).map_err(Fail::usage);
+    let revoke_at = match (first, &args.revoke_at) {
+        (true, _) => now,
+        (false, Some(text)) => moment(text, Way::On)?,
+        (false, None) => now + spec.revoke_at.0,
+    };
+    let since = args.since.as_ref().map(|text| moment(text, Way::Back)).transpose()?;
+    let emergency = Emergency { by: person(), reason: args.reason.clone().unwrap_or_default(), leaked, revoke_at, since };
+    Ok(Declared { urgency: if first { Urgency::RevokeFirst } else { Urgency::ReplaceFast }, emergency })
+}
+
+/// There is no open rotation of this key: one begins, with the leak as its first event.
+async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, known: Option<&Rotation>) -> Result<u8, Fail> {
+    if args.leaked == "new" {
+        return Err(Fail::usage("no rotation of this key is open, so there is no new key: the key in use is `--leaked current`"));
+    }
+    let by_id = (!matches!(args.leaked.as_str(), "current" | "all")).then(|| KeyId::new(args.leaked.clone()));
+    let last = known.and_then(in_use);
+    if let (Some(id), Some(rotation)) = (&by_id, known)
+        && rotation.tombstones.contains(id)
+    {
+        let text = format!("key {id} is not in use: rotation {} revoked it at {}", rotation.id, report::moment(rotation.last));
+        return Err(Fail::usage(text).of(rotation).next(format!("keyroll report {}", rotation.id)));
+    }
+    let mut declared = declared(app, args, loaded, Vec::new())?;
+    let quick = declared.urgency == Urgency::RevokeFirst;
+    let suspect = match (&by_id, last) {
+        (Some(id), Some((known, print))) if *id == known => Suspect { id: Some(known), fingerprint: Some(print), quick },
+        (Some(id), _) => Suspect { id: Some(id.clone()), fingerprint: None, quick },
+        (None, Some((known, print))) => Suspect { id: Some(known), fingerprint: Some(print), quick },
+        (None, None) => Suspect { quick, ..Suspect::default() },
+    };
+    let overrides = plan::Old::proved().overrides(Some(journal));
+    let (plan, unread) = urgent(&loaded.world, &loaded.book, &app.clock, &overrides, &suspect)
+        .await
+        .map_err(|problems| Fail::preflight(&loaded.book.name, problems))?;
+    settle_store(app, args, &mut declared, &unread)?;
+    declared.emergency.leaked.extend(plan.old.iter().filter_map(|old| old.id.clone()));
+    let will = report::will_break(&loaded.book, &plan, declared.urgency, &declared.emergency, Leak::Old);
+    confirm(app, args, &loaded.book.name, &will)?;
+    let mut view = drive::view(app);
+    let (mut rotation, mut lease) = super::run::open(app, loaded, journal, plan, view.as_mut()).await?;
+    let event = Event::Asked(Ask::Emergency(Leak::Old, declared.urgency));
+    append(app, journal, &mut lease, &mut rotation, event, Detail::Emergency(declared.emergency), view.as_mut()).await?;
+    finish(app, loaded, journal, rotation, lease, view.as_mut()).await
+}
+
+/// The key that the last rotation left in use.
+fn in_use(rotation: &Rotation) -> Option<(KeyId, crate::ids::Fingerprint)> {
+    match rotation.state.ended()? {
+        crate::protocol::End::Done => rotation.new.as_ref().map(|new| (new.id.clone(), new.fingerprint.clone())),
+        _ => rotation.plan.old.as_ref().and_then(|old| Some((old.id.clone()?, old.fingerprint.clone()))),
+    }
+}
+
+/// A rotation of this key is open, held or not: the emergency takes it over.
+async fn taken_over(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, id: &RotationId) -> Result<u8, Fail> {
+    let found = app::rotation(journal, id).await?;
+    let leak = which(&found, &args.leaked)?;
+    let ids = |role| found.key(role).cloned();
+    let leaked = match leak {
+        Leak::Old => vec![ids(Role::Old)],
+        Leak::New => vec![ids(Role::New)],
+        Leak::Both => vec![ids(Role::Old), ids(Role::New)],
+    };
+    let mut declared = declared(app, args, loaded, leaked.into_iter().flatten().collect())?;
+    let unread = match declared.urgency {
+        Urgency::ReplaceFast => unread(app, loaded).await,
+        Urgency::RevokeFirst => Unread::new(),
+    };
+    settle_store(app, args, &mut declared, &unread)?;
+    let ask = Ask::Emergency(leak, declared.urgency);
+    if !allows(&found.state, ask) {
+        let text = format!("rotation {id}: that key cannot have leaked as things stand (it is gone, or not made yet)");
+        return Err(Fail::usage(text).of(&found));
+    }
+    let will = report::will_break(&loaded.book, &found.plan, declared.urgency, &declared.emergency, leak);
+    confirm(app, args, &loaded.book.name, &will)?;
+    let (event, detail) = (Event::Asked(ask), Detail::Emergency(declared.emergency));
+    let mut view = drive::view(app);
+    match take(app, journal, id, view.as_mut()).await {
+        Ok((mut rotation, mut lease)) => {
+            append(app, journal, &mut lease, &mut rotation, event, detail, view.as_mut()).await?;
+            let loaded = load::journaled(app, &rotation.plan.origin, &rotation.playbook)?;
+            finish(app, &loaded, journal, rotation, lease, view.as_mut()).await
+        }
+        Err(fail) if fail.code() == 4 => handed_over(app, loaded, journal, id, Note { event, detail }, view.as_mut()).await,
+        Err(fail) => Err(fail),
+    }
+}
+
+/// Another process drives it: it gets the word; if it dies or lets go, this one goes on.
+async fn handed_over(
+    app: &App,
+    loaded: &Loaded,
+    journal: &dyn Journal,
+    id: &RotationId,
+    note: Note,
+    view: &mut dyn crate::sight::View,
+) -> Result<u8, Fail> {
+    journal.leave(id, note).await?;
+    anstream::eprintln!("rotation {id} is being driven by another keyroll: it was told, and takes the emergency over within seconds");
+    loop {
+        app.clock.sleep(std::time::Duration::from_millis(500)).await;
+        let rotation = app::rotation(journal, id).await?;
+        if rotation.state.ended().is_some() || (rotation.state.held.is_some() && !rotation.state.owes() && rotation.emergency.is_some()) {
+            return drive::finish(app, journal, &rotation, false).await;
+        }
+        match take(app, journal, id, view).await {
+            // Its ask waits in the journal still, and is heard as the first thing.
+            Ok((rotation, lease)) => return finish(app, loaded, journal, rotation, lease, view).await,
+            Err(fail) if fail.code() == 4 => {}
+            Err(fail) => return Err(fail),
+        }
+    }
+}
+
+async fn finish(
+    app: &App,
+    loaded: &Loaded,
+    journal: &dyn Journal,
+    rotation: Rotation,
+    lease: crate::ports::Lease,
+    view: &mut dyn crate::sight::View,
+) -> Result<u8, Fail> {
+    // It sits through everything: the process is what keeps the leaked key's time.
+    let waiting = drive::Waiting { wait: crate::playbook::Span::secs(u64::from(u32::MAX)) };
+    drive::drive(app, loaded, journal, rotation, lease, view, waiting).await
+}
+
+/// Which of an open rotation's keys a person means.
+fn which(rotation: &Rotation, word: &str) -> Result<Leak, Fail> {
+    let is = |role: Role| rotation.key(role).is_some_and(|id| id.as_str() == word);
+    let only = |leak| allows(&rotation.state, Ask::Emergency(leak, Urgency::ReplaceFast));
+    match word {
+        "current" => Ok(if only(Leak::Old) || !only(Leak::New) { Leak::Old } else { Leak::New }),
+        "new" => Ok(Leak::New),
+        "all" if only(Leak::Both) => Ok(Leak::Both),
+        "all" => Ok(if only(Leak::Old) { Leak::Old } else { Leak::New }),
+        _ if is(Role::Old) => Ok(Leak::Old),
+        _ if is(Role::New) => Ok(Leak::New),
+        _ if rotation.tombstones.iter().any(|id| id.as_str() == word) => {
+            Err(Fail::usage(format!("key {word} is dead for good already: rotation {} revoked it", rotation.id)).of(rotation))
+        }
+        _ => Err(Fail::usage(format!("`{word}` is no key of the open rotation {}", rotation.id))
+            .detail(format!(
+                "its keys: {}",
+                [Role::Old, Role::New].iter().filter_map(|role| rotation.key(*role)).map(KeyId::as_str).collect::<Vec<_>>().join(", ")
+            ))
+            .next(format!("keyroll show {}", rotation.id))),
+    }
+}
+
+async fn unread(app: &App, loaded: &Loaded) -> Unread {
+    let mut unread = Unread::new();
+    for store in &loaded.world.stores {
+        let why = tokio::select! {
+            biased;
+            got = store.read() => got.err().map(|failure| failure.to_string()),
+            () = app.clock.sleep(crate::driver::URGENT_PATIENCE) => Some("no answer".to_owned()),
+        };
+        unread.extend(why.map(|why| (store.locator(), why)));
+    }
+    unread
+}
+
+/// With a store that does not answer nobody can be given another key: revoke now, or wait for it.
+fn settle_store(app: &App, args: &Args, declared: &mut Declared, unread: &Unread) -> Result<(), Fail> {
+    if unread.is_empty() || declared.urgency == Urgency::RevokeFirst {
+        return Ok(());
+    }
+    let asks = args.store_down.is_none() && !args.yes && !app.json() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    for (store, why) in unread {
+        anstream::eprintln!("{store} cannot be read: {why}");
+    }
+    let revoke = match args.store_down {
+        Some(what) => what == StoreDown::Revoke,
+        None if asks => {
+            let items = [
+                "wait for it; the leaked key is deleted at its time anyway",
+                "revoke the leaked key now; who uses it is down until the store is back",
+            ];
+            let chosen = dialoguer::Select::new().with_prompt("The new key cannot be written now").items(items).default(0).interact();
+            chosen.map_err(|_| Fail::usage("not confirmed; nothing was changed"))? == 1
+        }
+        None => {
+            let mut fail =
+                Fail::new(5, "a store cannot be reached, so nobody can be given another key; NOTHING WAS CHANGED and the leaked key works");
+            for (store, why) in unread {
+                fail = fail.detail(format!("{store}: {why}"));
+            }
+            let base = format!("keyroll emergency {} --reason '…' --yes", crate::playbook::quoted(&args.playbook));
+            return Err(fail
+                .next(format!("{base} --mode revoke-first    # the leaked key goes now; services are down until the store is back"))
+                .next(format!("{base} --store-down wait      # tries until the store answers; the leaked key goes at its time")));
+        }
+    };
+    if revoke {
+        declared.urgency = Urgency::RevokeFirst;
+        declared.emergency.revoke_at = app.clock.now();
+    }
+    Ok(())
+}
+
+/// What will break is shown; then a person types the playbook's name.
+fn confirm(app: &App, args: &Args, name: &str, will: &str) -> Result<(), Fail> {
+    if !app.json() {
+        anstream::eprint!("{will}");
+    }
+    if args.yes {
+        return Ok(());
+    }
+    let not = || Fail::usage("not confirmed; nothing was changed, and the leaked key still works");
+    if app.json() || !std::io::stdin().is_terminal() {
+        return Err(not().next("the same command with --yes"));
+    }
+    eprint!("Type the playbook's name ({name}) to begin: ");
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|_| not())?;
+    if line.trim() == name { Ok(()) } else { Err(not()) }
+}

@@ -1,0 +1,101 @@
+//! A leak, for somebody under stress: what will break before it begins, whether it is contained after it, what remains.
+
+use super::{
+    paint::{Ink, clean, paint},
+    time::{clock, rough},
+};
+use crate::{
+    playbook::{Instances, Playbook},
+    protocol::{Debt, Leak, Urgency},
+    record::{Emergency, Plan},
+    rotation::Rotation,
+};
+
+/// What will break and for how long, before anything is done.
+pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Emergency, leak: Leak) -> String {
+    let which = match leak {
+        Leak::Old => "the key in use",
+        Leak::New => "the key that the open rotation made",
+        Leak::Both => "both keys of the open rotation",
+    };
+    let ids: Vec<&str> = emergency.leaked.iter().map(|id| id.as_str()).collect();
+    let ids = if ids.is_empty() { "its id is not known".to_owned() } else { ids.join(", ") };
+    let mut lines = vec![paint(Ink::Bad, &format!("EMERGENCY  {}: {which} leaked ({ids})", clean(&plan.name)))];
+    lines.push(format!("  at {}", plan.provider));
+    let readers: Vec<String> = book
+        .consumers
+        .iter()
+        .map(|consumer| match &consumer.instances {
+            Instances::Job(job) => format!("the job {} (every {})", consumer.name, job.runs_every),
+            Instances::Running { expect, .. } => {
+                let known = plan.consumers.iter().find(|one| one.name == consumer.name).map_or(0, |one| one.expected);
+                format!("{} ({} or more instances)", consumer.name, known.max(*expect))
+            }
+        })
+        .collect();
+    let stale = plan.waits.stale;
+    match urgency {
+        Urgency::RevokeFirst => {
+            lines.push("  first: the leaked key is deleted, at once; it cannot be brought back".into());
+            lines.push(format!("  WILL BREAK, from that moment: every call of {}", readers.join(", ")));
+            lines.push(format!(
+                "  until each of them has the new key: it is made and written next; readers may get the old value for up to {} more",
+                rough(stale)
+            ));
+        }
+        Urgency::ReplaceFast => {
+            lines.push("  first: another key is made, tried, written to every store, and every service is made to pick it up".into());
+            lines.push(format!(
+                "  then: the leaked key is deleted as soon as every instance proves the new one, at the latest at {}",
+                clock(emergency.revoke_at)
+            ));
+            lines.push(format!(
+                "  MAY BREAK: whoever is not off it by then, of {}; it is revoked all the same, and they are listed",
+                readers.join(", ")
+            ));
+            lines.push("  until then the leaked key works for whoever has it".into());
+        }
+    }
+    lines.extend(plan.notes.iter().map(|note| format!("  note: {}", clean(note))));
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Whether the leak is contained, and what a person still does; nothing where there was no leak.
+pub fn aftermath(rotation: &Rotation) -> Vec<String> {
+    let Some(emergency) = &rotation.emergency else { return Vec::new() };
+    let s = &rotation.state;
+    let debts = [s.old_leak, s.new_leak, s.former.0];
+    let discarded = debts.iter().all(|debt| *debt == Debt::None);
+    let ids: Vec<&str> = emergency.leaked.iter().map(|id| id.as_str()).collect();
+    let ids = ids.join(", ");
+    let unpaid = debts.iter().any(|debt| matches!(debt, Debt::Owed | Debt::Begun | Debt::Stuck));
+    let mut lines = vec![String::new()];
+    lines.push(if s.dead && !unpaid {
+        paint(Ink::Good, &format!("CONTAINED: the provider refuses what leaked ({ids})"))
+    } else if discarded && emergency.leaked.iter().all(|id| rotation.tombstones.contains(id)) {
+        paint(
+            Ink::Warn,
+            &format!("The leaked key {ids} was deleted before any store served it; that the provider refuses it was not looked at"),
+        )
+    } else if unpaid {
+        paint(Ink::Bad, &format!("NOT CONTAINED: the leaked key works ({ids})"))
+    } else {
+        paint(Ink::Warn, &format!("NOT PROVED YET: what leaked is deleted ({ids}), and that the provider refuses it is not seen yet"))
+    });
+    if !rotation.missing.is_empty() && s.due {
+        lines.push(paint(Ink::Warn, &format!("Not verified when it was revoked: {}", super::words::some(&rotation.missing, 20))));
+    }
+    let since = emergency.since.map_or_else(|| "since it leaked".to_owned(), |at| format!("since {}", clock(at)));
+    lines.push(paint(Ink::Strong, "What remains for a person"));
+    lines.push(format!(
+        "  [ ] look at what the leaked key was used for {since}: the provider's usage and billing pages ({})",
+        rotation.plan.provider
+    ));
+    lines.push(
+        "  [ ] take it out of where it leaked (rewrite the history, purge caches and forks); it is dead, but it shows what else lies there"
+            .into(),
+    );
+    lines.push("  [ ] look for other keys in the same place: keyroll identify --report …".into());
+    lines.push("  [ ] tell who must know: security, the provider's account owner, customers if data was read".into());
+    lines
+}
