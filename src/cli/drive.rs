@@ -83,7 +83,7 @@ pub async fn drive(
         clock: &app.clock,
         gate: &crate::ports::AlwaysOpen,
         stop: &stop,
-        patience: Patience::default(),
+        patience: Patience { budget: app.global.patience.0, ..Patience::default() },
         longest_wait: waiting.wait.0,
     };
     use tracing::Instrument;

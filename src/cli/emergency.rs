@@ -339,7 +339,7 @@ fn settle_store(app: &App, args: &Args, declared: &mut Declared, unread: &Unread
 /// What will break is shown; then a person types the playbook's name.
 fn confirm(app: &App, args: &Args, name: &str, will: &str) -> Result<(), Fail> {
     if !app.json() {
-        anstream::eprint!("{will}");
+        anstream::print!("{will}");
     }
     if args.yes {
         return Ok(());

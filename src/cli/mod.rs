@@ -49,6 +49,9 @@ pub struct Global {
     /// The journal's file [default: keyroll/journal.db in the XDG state folder]
     #[arg(long, global = true, env = "KEYROLL_JOURNAL", value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// How long a call that gets no answer is repeated before keyroll stops; `keyroll resume` goes on then
+    #[arg(long, global = true, value_name = "TIME", default_value = "2m")]
+    patience: crate::playbook::Span,
     /// What standard output is for
     #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
     output: Output,

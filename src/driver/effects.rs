@@ -112,7 +112,10 @@ impl Hands<'_> {
     async fn create(&mut self, rotation: &Rotation) -> Got<Detail> {
         let name = rotation.names.last().ok_or_else(|| lost("its name is not in the journal"))?;
         let token = token(&[rotation.id.as_str(), "create", &rotation.state.attempt.to_string()]);
-        let wanted = Wanted { name, token: &token, like: rotation.key(Role::Old) };
+        // What is deleted can no longer be copied from.
+        let alive = |id: &&KeyId| !rotation.tombstones.contains(id);
+        let like = rotation.key(Role::Old).filter(alive).or_else(|| rotation.formers.iter().rev().map(|former| &former.id).find(alive));
+        let wanted = Wanted { name, token: &token, like };
         let minted = self.world.provider.create(&wanted).await?;
         let fingerprint = minted.secret.fingerprint(self.journal.salt());
         self.value = Some(minted.secret);

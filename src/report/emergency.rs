@@ -42,6 +42,8 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
                 "  until each of them has the new key: it is made and written next; readers may get the old value for up to {} more",
                 rough(stale)
             ));
+            lines
+                .push("  its limits and restrictions cannot be copied once it is deleted: the new key gets the provider's defaults".into());
         }
         Urgency::ReplaceFast => {
             lines.push("  first: another key is made, tried, written to every store, and every service is made to pick it up".into());

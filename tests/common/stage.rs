@@ -159,6 +159,11 @@ revoke: {{ grace: 0s, dead_within: 0s }}
         command
     }
 
+    /// Every secret id that is alive.
+    pub async fn accessors(&self) -> Vec<String> {
+        self.api.accessors().await
+    }
+
     /// Exactly one secret id is alive, and the store serves it.
     pub async fn assert_clean(&self, story: &str) {
         let accessors = self.api.accessors().await;

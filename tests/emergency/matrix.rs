@@ -1,0 +1,159 @@
+//! Every mode × every state, and what is down.
+
+use keyroll::sandbox::service::Behaviour;
+
+use crate::scene::{Scene, Situation, expect};
+
+const SITUATIONS: [Situation; 5] =
+    [Situation::Nothing, Situation::BeforePromote, Situation::Grace, Situation::Held, Situation::RollingBack];
+const MODES: [&str; 2] = ["replace-fast", "revoke-first"];
+
+/// The old key leaked, everything works: it is revoked, seen dead, and everybody has another one.
+async fn the_old_key_leaked(mode: &str) {
+    for situation in SITUATIONS {
+        let story = format!("{mode}, {situation:?}");
+        let scene = Scene::set(situation).await;
+        let said = expect(&scene.emergency(&["--mode", mode, "--yes"]).await, 0);
+        assert!(said.contains("CONTAINED: the provider refuses"), "{story}: {said}");
+        assert!(said.find("BREAK") < said.find("declared an emergency"), "{story}: it says what breaks before it begins: {said}");
+        assert!(!scene.lives(&scene.old).await, "{story}: the leaked key is revoked");
+        scene.stage.assert_clean(&story).await;
+        for secret in scene.stage.secrets() {
+            assert!(!said.contains(&secret), "{story}: a secret is shown");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replace_fast_from_every_state() {
+    the_old_key_leaked("replace-fast").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revoke_first_from_every_state() {
+    the_old_key_leaked("revoke-first").await;
+}
+
+/// The new key leaked: it is never served again, and the services go back to the old one where they had left it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_key_that_leaked_is_never_served_again() {
+    for mode in MODES {
+        for situation in [Situation::BeforePromote, Situation::Grace, Situation::Held, Situation::RollingBack] {
+            let story = format!("{mode}, {situation:?}, the new key leaked");
+            let scene = Scene::set(situation).await;
+            let leaked = scene.new.clone().unwrap();
+            let before = situation == Situation::BeforePromote;
+            let said = expect(&scene.emergency(&["--mode", mode, "--leaked", "new", "--yes"]).await, i32::from(!before));
+            assert!(!scene.lives(&leaked).await, "{story}: {said}");
+            assert_eq!(scene.lives(&scene.old).await, !before, "{story}: {said}");
+            assert_eq!(said.contains("CONTAINED: the provider refuses"), !before, "{story}: {said}");
+            scene.stage.assert_clean(&story).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_both_leaked_both_go() {
+    for mode in MODES {
+        for situation in [Situation::Grace, Situation::Held, Situation::RollingBack] {
+            let story = format!("{mode}, {situation:?}, both leaked");
+            let scene = Scene::set(situation).await;
+            let said = expect(&scene.emergency(&["--mode", mode, "--leaked", "all", "--yes"]).await, 0);
+            assert!(said.contains("CONTAINED"), "{story}: {said}");
+            assert!(!scene.lives(&scene.old).await && !scene.lives(scene.new.as_ref().unwrap()).await, "{story}: {said}");
+            scene.stage.assert_clean(&story).await;
+        }
+    }
+}
+
+/// The store is down: the leaked key goes first, or at its time; or nothing is done and both commands are named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_store_the_leaked_key_still_goes() {
+    for situation in SITUATIONS {
+        for (way, args) in [("first", vec!["--mode", "revoke-first"]), ("at its time", vec!["--store-down", "wait", "--revoke-at", "2s"])] {
+            let story = format!("{way}, {situation:?}, no store");
+            let scene = Scene::set(situation).await;
+            scene.store.down().await;
+            if situation == Situation::Nothing {
+                // The journal never saw this key, and the store does not answer: its id is a person's word.
+                let said = expect(&scene.emergency(&[&args[..], &["--yes"]].concat()).await, 5);
+                assert!(said.contains("--leaked ID") && said.contains("--print"), "{story}: {said}");
+            }
+            let who = if situation == Situation::Nothing { scene.old.as_str() } else { "current" };
+            let said = expect(&scene.emergency(&[&args[..], &["--leaked", who, "--yes"]].concat()).await, 5);
+            assert!(!scene.lives(&scene.old).await, "{story}: {said}");
+            assert!(!said.contains("CONTAINED: the provider refuses"), "{story}: nothing has proved that yet: {said}");
+            assert!(said.contains("next: keyroll resume"), "{story}: {said}");
+            scene.store.up().await;
+            let said = expect(&scene.stage.keyroll(&["resume", "stage"]).await, 0);
+            assert!(said.contains("CONTAINED: the provider refuses"), "{story}: {said}");
+            scene.stage.assert_clean(&story).await;
+        }
+        let story = format!("nothing said, {situation:?}, no store");
+        let scene = Scene::set(situation).await;
+        scene.store.down().await;
+        let who = if situation == Situation::Nothing { scene.old.as_str() } else { "current" };
+        let said = expect(&scene.emergency(&["--leaked", who, "--yes"]).await, 5);
+        assert!(said.contains("--mode revoke-first") && said.contains("--store-down wait"), "{story}: {said}");
+        assert!(said.contains("NOTHING WAS CHANGED"), "{story}: {said}");
+        assert!(scene.lives(&scene.old).await, "{story}");
+    }
+}
+
+/// Somebody is not off the leaked key at its time: it goes all the same, and they are named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_its_time_the_leaked_key_goes_and_who_still_uses_it_is_named() {
+    let scene = Scene::set(Situation::Nothing).await;
+    scene.stage.edit("within: 20s,", "within: 600ms,");
+    scene.stage.fleet.behave(1, Behaviour::Stuck);
+    let said = expect(&scene.emergency(&["--revoke-at", "3s", "--yes"]).await, 3);
+    assert!(!scene.lives(&scene.old).await, "{said}");
+    assert!(said.contains("Not verified when it was revoked") && said.contains("still on the old key"), "{said}");
+    assert!(said.contains("CONTAINED: the provider refuses"), "it is dead, whoever is not off it: {said}");
+    scene.stage.fleet.behave(1, Behaviour::Normal);
+    expect(&scene.stage.keyroll(&["resume", "stage", "--reason", "it was restarted"]).await, 0);
+    scene.stage.assert_clean("after the restart").await;
+}
+
+/// Another process drives the rotation: it takes the emergency over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_rotation_takes_the_emergency_over() {
+    let scene = Scene::set(Situation::Nothing).await;
+    scene.stage.edit("grace: 0s", "grace: 10m");
+    let playbook = scene.stage.playbook();
+    let mut running = scene.stage.start(&["run", playbook.to_str().unwrap(), "--output", "json"]);
+    scene.stage.until_promoted(&mut running).await;
+    let said = expect(&scene.emergency(&["--yes"]).await, 0);
+    assert!(said.contains("being driven by another keyroll"), "{said}");
+    assert!(running.wait().await.unwrap().success());
+    assert!(!scene.lives(&scene.old).await, "{said}");
+    scene.stage.assert_clean("taken over while it ran").await;
+}
+
+/// Commands for a person's own hands: run as they are written, they do it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_prints_holds_no_secret_and_changes_nothing() {
+    let scene = Scene::set(Situation::Grace).await;
+    let said = expect(&scene.emergency(&["--print"]).await, 0);
+    let keys = [scene.old.clone()];
+    assert!(said.contains(&format!("secret_id_accessor={}", keys[0])), "{said}");
+    for secret in scene.stage.secrets() {
+        assert!(!said.contains(&secret), "a secret is shown");
+    }
+    assert_eq!(scene.stage.accessors().await.len(), 2, "nothing was changed");
+    let shell = std::process::Command::new("sh").arg("-n").arg("-c").arg(&said).output().unwrap();
+    assert!(shell.status.success(), "a shell reads it: {}", String::from_utf8_lossy(&shell.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_word_nothing_is_done() {
+    let scene = Scene::set(Situation::Nothing).await;
+    let said = expect(&scene.emergency(&[]).await, 2);
+    assert!(said.contains("WILL BREAK") || said.contains("MAY BREAK"), "{said}");
+    assert!(said.contains("not confirmed; nothing was changed, and the leaked key still works"), "{said}");
+    let said = expect(&scene.emergency(&["--leaked", "new", "--yes"]).await, 2);
+    assert!(said.contains("no rotation of this key is open"), "{said}");
+    let said = expect(&scene.emergency(&["--leaked", "somebody-elses", "--yes"]).await, 2);
+    assert!(said.contains("the stores hold key"), "{said}");
+    assert!(scene.lives(&scene.old).await);
+}
