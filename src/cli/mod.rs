@@ -1,5 +1,6 @@
 //! The command line: one verb a file.
 
+mod ack;
 mod amend;
 mod app;
 mod completions;
@@ -107,6 +108,8 @@ enum Verb {
     Amend(amend::Args),
     /// Do without the proof of one instance or consumer; its reason is recorded
     Waive(waive::Args),
+    /// Say that you have seen a held rotation; nobody is reminded of it any more
+    Ack(ack::Args),
     /// See a whole rotation in a sandbox on this machine
     Demo(demo::Args),
     /// Print completions for a shell
@@ -146,6 +149,7 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
             Verb::Waive(args) => waive::run(&app, &args).await,
+            Verb::Ack(args) => ack::run(&app, &args).await,
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
         }

@@ -35,9 +35,12 @@ fn newest(rotations: Vec<Rotation>) -> Vec<Rotation> {
 /// Every rotation of the journal, newest first.
 pub async fn all(app: &App) -> Result<Vec<Rotation>, Fail> {
     let Some(journal) = app.existing_journal().await? else { return Ok(Vec::new()) };
+    let decrees = journal.decrees().await?;
     let mut rotations = Vec::new();
     for entry in journal.entries().await? {
-        rotations.push(super::app::rotation(&journal, &entry.rotation).await?);
+        let mut rotation = super::app::rotation(&journal, &entry.rotation).await?;
+        rotation.heed(&decrees);
+        rotations.push(rotation);
     }
     Ok(rotations)
 }

@@ -4,6 +4,7 @@
 
 mod json;
 mod live;
+mod notice;
 mod paint;
 mod plain;
 mod plan;
@@ -16,6 +17,7 @@ pub mod words;
 
 pub use json::{Json, line as json_line};
 pub use live::Live;
+pub use notice::{notice, overdue, seen};
 pub use plain::Plain;
 pub use plan::{plan, plan_json};
 pub use status::{history, show, show_json, status_json, table};

@@ -127,7 +127,7 @@ fn waive(rotation: &Rotation, missing: &Missing) -> String {
 }
 
 /// As a shell takes it: instances name themselves, and what they say must not become a command.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let text = &clean(text);
     let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@".contains(c)) && !text.starts_with('-');
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
