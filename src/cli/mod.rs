@@ -3,6 +3,7 @@
 mod ack;
 mod amend;
 mod app;
+mod approve;
 mod completions;
 mod demo;
 mod drive;
@@ -108,6 +109,8 @@ enum Verb {
     Amend(amend::Args),
     /// Do without the proof of one instance or consumer; its reason is recorded
     Waive(waive::Args),
+    /// Approve a plan that another person proposed with `run`
+    Approve(approve::Args),
     /// Say that you have seen a held rotation; nobody is reminded of it any more
     Ack(ack::Args),
     /// See a whole rotation in a sandbox on this machine
@@ -149,6 +152,7 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
             Verb::Waive(args) => waive::run(&app, &args).await,
+            Verb::Approve(args) => approve::run(&app, &args).await,
             Verb::Ack(args) => ack::run(&app, &args).await,
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),

@@ -1,6 +1,6 @@
 //! `keyroll status`: each playbook's newest rotation, and what it needs.
 
-use super::{App, Fail};
+use super::{App, Fail, approve};
 use crate::{
     ports::{Clock, Journal},
     report,
@@ -9,11 +9,25 @@ use crate::{
 
 pub async fn run(app: &App) -> Result<u8, Fail> {
     let rotations = newest(all(app).await?);
+    let decrees = match app.existing_journal().await? {
+        Some(journal) => journal.decrees().await?,
+        None => Vec::new(),
+    };
+    let waiting = approve::waiting(&decrees, app.clock.now());
     if app.json() {
-        println!("{}", report::status_json(&rotations, app.clock.now()));
-    } else if rotations.is_empty() {
+        let mut rows = report::status_json(&rotations, app.clock.now());
+        if let Some(rows) = rows.as_array_mut() {
+            rows.extend(waiting.iter().map(approve::Proposal::json));
+        }
+        println!("{rows}");
+        return Ok(0);
+    }
+    for proposal in &waiting {
+        anstream::println!("{}\n  → keyroll approve {}", proposal.line(), proposal.id);
+    }
+    if rotations.is_empty() && waiting.is_empty() {
         anstream::println!("no rotations yet in {}\nnext: keyroll run PLAYBOOK, or keyroll demo to see one", app.journal_path()?.display());
-    } else {
+    } else if !rotations.is_empty() {
         anstream::print!("{}", report::table(&rotations, app.clock.now()));
     }
     Ok(0)
