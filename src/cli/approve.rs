@@ -189,7 +189,7 @@ pub async fn ask(app: &App, journal: &dyn Journal, plan: &Plan, lasts: Duration,
     let (id, expires, why) = match same.next() {
         Some(waits) => (waits.id.to_owned(), waits.expires, None),
         None => {
-            let last = all.iter().rev().find(|proposal| proposal.playbook == plan.name && !proposal.used);
+            let last = all.iter().rev().find(|proposal| proposal.playbook == plan.name).filter(|last| !last.used);
             let id = fresh(&all);
             let lasts = chrono::TimeDelta::from_std(lasts).unwrap_or(chrono::TimeDelta::MAX);
             let expires = now.checked_add_signed(lasts).unwrap_or(DateTime::<Utc>::MAX_UTC);
