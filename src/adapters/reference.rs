@@ -21,7 +21,7 @@ pub fn reference(registry: &Registry) -> String {
     section(&mut page, &root, 2, "Consumers", &root["$defs"]["consumer"]);
     kinds(&mut page, &root, "instances", "Instances", "Under a consumer's `instances`, exactly one of these.");
     kinds(&mut page, &root, "rollouts", "Rollouts", "Under a consumer's `rollout`, exactly one of these; or `rollout: none`.");
-    kinds(&mut page, &root, "notifiers", "Notifications", "Each item of `notify` has exactly one of these, beside `on` and `repeat`.");
+    kinds(&mut page, &root, "notifiers", "Notifiers", "Each item of `notify` has exactly one of these, beside `on` and `repeat`.");
     shared(&mut page, &root, "notifiers", "Beside every notification");
     page += "\n## Parts\n";
     if let Some(defs) = root["$defs"].as_object() {

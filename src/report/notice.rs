@@ -27,7 +27,7 @@ pub fn notice(rotation: &Rotation, records: &[Record], occasion: Occasion, at: D
         words::next(rotation).iter().map(|line| advice(line)).collect()
     };
     if occasion == Occasion::Held {
-        next.push(advice(&format!("keyroll ack {}  # you have seen it: it is not told again", rotation.id)));
+        next.push(advice(&format!("keyroll ack {}  # says that you have seen it; nobody is reminded again", rotation.id)));
     }
     Notice {
         occasion,

@@ -29,6 +29,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct Config {
     /// The address, or where it stands if it holds a secret: `env:HOOK_URL`.
+    #[schemars(with = "String")]
     url: Target,
     /// Where the secret stands that signs messages. Not set: they are not signed.
     #[serde(default)]
@@ -39,8 +40,6 @@ struct Config {
 }
 
 /// An address in the clear, or behind a reference.
-#[derive(JsonSchema)]
-#[schemars(with = "String")]
 enum Target {
     Plain(Address),
     Behind(SecretRef),
