@@ -27,6 +27,8 @@ pub mod retry;
 pub mod adapters;
 
 pub mod report;
+
+pub mod notify;
 pub mod sandbox;
 
 pub mod cli;

@@ -128,6 +128,57 @@ pub struct Plan {
     pub waits: Waits,
     /// What is worth knowing and stops nothing.
     pub notes: Vec<String>,
+    /// Another person's word for it, where one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approval>,
+}
+
+/// Another person's word for a plan.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Approval {
+    /// The proposal's id.
+    pub id: String,
+    /// The operating system's user.
+    pub by: String,
+    /// Who they said they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// What an approval binds to: all of a plan that decides what will be done to which key, and nothing that changes by itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Matters {
+    /// The playbook's text.
+    pub playbook: String,
+    /// The provider's kind and principal.
+    pub provider: String,
+    /// What the protocol needs of both.
+    pub rules: Rules,
+    /// The key in use: its id, its fingerprint and how it was proved.
+    pub old: Option<(Option<KeyId>, Fingerprint, Option<String>)>,
+    /// Each store as it is.
+    pub stores: Vec<StorePlan>,
+    /// Each consumer: its name, how many must prove the new key, and whether it is a job.
+    pub consumers: Vec<(String, usize, bool)>,
+    /// The waits.
+    pub waits: Waits,
+}
+
+impl Plan {
+    /// What an approval of this plan binds to.
+    pub fn matters(&self) -> Matters {
+        Matters {
+            playbook: self.playbook.clone(),
+            provider: self.provider.clone(),
+            rules: self.rules,
+            old: self.old.as_ref().map(|old| (old.id.clone(), old.fingerprint.clone(), old.proof.clone())),
+            stores: self.stores.clone(),
+            consumers: self.consumers.iter().map(|one| (one.name.clone(), one.expected, one.job)).collect(),
+            waits: self.waits,
+        }
+    }
 }
 
 /// The key in use when the rotation began.
@@ -147,7 +198,7 @@ pub struct OldKey {
 }
 
 /// One store before the rotation.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StorePlan {
     /// Where it is, for people.
     pub locator: String,
@@ -275,9 +326,23 @@ pub enum Decree {
         hash: String,
         /// From then on the word is worth nothing.
         expires: DateTime<Utc>,
+        /// What was hashed, so that it can be said what changed since.
+        matters: Box<Matters>,
+        /// The plan as people read it.
+        plan: String,
+        /// The command that goes on once it is approved.
+        then: String,
     },
     /// Another person's word for a proposed plan.
     Approved {
+        /// The proposal's id.
+        id: String,
+        /// Who they said they were, beside the operating system's user.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// An approval was taken for a rotation that begins now; the first such decree has it, and it is good for no other.
+    Used {
         /// The proposal's id.
         id: String,
     },
@@ -285,6 +350,21 @@ pub enum Decree {
     Ack {
         /// The rotation.
         rotation: RotationId,
+        /// What they said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// People were told again.
+    Told {
+        /// The playbook's name.
+        playbook: String,
+        /// The rotation; none where none began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rotation: Option<RotationId>,
+        /// Of what: a word of the playbook's `on`.
+        what: String,
+        /// Which way: as the notifier names itself.
+        to: String,
     },
     /// A playbook is due now, whatever its age.
     Queued {

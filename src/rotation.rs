@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
     protocol::{Action, Answer, Effect, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
-    record::{Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
+    record::{Decree, Decreed, Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
 /// The right to delete one exact key. Only a committed intent to delete it makes one (I5).
@@ -87,8 +87,23 @@ pub struct Rotation {
     pub missing: Vec<Missing>,
     /// The last thing the other side said when it refused or was not understood.
     pub said: Option<String>,
+    /// When it was last held.
+    pub held_at: Option<DateTime<Utc>>,
+    /// Who has seen that it is held. Told by a decree, not by its records: see [`Rotation::heed`].
+    pub seen: Option<Seen>,
     /// How many records.
     pub seq: u64,
+}
+
+/// A person who has seen that a rotation is held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What they said.
+    pub reason: Option<String>,
 }
 
 /// Why records do not make a rotation.
@@ -164,6 +179,8 @@ impl Rotation {
             proved: Vec::new(),
             missing: Vec::new(),
             said: None,
+            held_at: None,
+            seen: None,
             seq: first.seq,
             plan: (**plan).clone(),
         })
@@ -180,10 +197,26 @@ impl Rotation {
         if next.former.1 > self.state.former.1 {
             self.give_up_new();
         }
+        if next.held.is_some() && self.state.held.is_none() {
+            self.held_at = Some(record.at);
+        }
         self.state = next;
         self.seq = record.seq;
         self.last = record.at;
         Ok(())
+    }
+
+    /// Takes in what was decided beside it: who has seen that it is held. One who saw an earlier hold has not seen this one.
+    pub fn heed(&mut self, decrees: &[Decreed]) {
+        let held_at = self.held_at.filter(|_| self.state.held.is_some());
+        self.seen = held_at.and_then(|held_at| {
+            decrees.iter().rev().find_map(|decreed| match &decreed.decree {
+                Decree::Ack { rotation, reason } if *rotation == self.id && decreed.at >= held_at => {
+                    Some(Seen { by: decreed.by.clone(), at: decreed.at, reason: reason.clone() })
+                }
+                _ => None,
+            })
+        });
     }
 
     fn learn(&mut self, record: &Record) {

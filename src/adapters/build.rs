@@ -6,7 +6,7 @@ use super::{Ctx, health, registry::Kind, registry::Registry};
 use crate::{
     ids::Identity,
     playbook::{Block, Consumer, Fault, Instances, Playbook, RolloutSpec, WriteSource, words},
-    ports::{Provider, Store, Wiring, World},
+    ports::{Outlet, Provider, Store, Wiring, World},
 };
 
 /// Builds every adapter of a playbook.
@@ -18,12 +18,20 @@ pub fn build(playbook: &Playbook, registry: &Registry, ctx: &Ctx) -> Result<Worl
     let provider = part(&playbook.provider, &registry.providers, "provider", ctx, &mut faults);
     let stores: Vec<_> = playbook.stores.iter().map(|store| part(&store.block, &registry.stores, "store", ctx, &mut faults)).collect();
     let consumers: Vec<_> = playbook.consumers.iter().enumerate().map(|at| wire(playbook, at, registry, ctx, &mut faults)).collect();
+    let outlets: Vec<_> = playbook
+        .notify
+        .iter()
+        .map(|spec| {
+            let notifier = part(&spec.block, &registry.notifiers, "way to be told", ctx, &mut faults)?;
+            Some(Outlet { notifier, on: spec.on.clone(), repeat: spec.repeat })
+        })
+        .collect();
     if let Some(provider) = &provider {
         capable(playbook, provider.as_ref(), &mut faults);
     }
     same_place(playbook, &stores, &mut faults);
-    let world = match (provider, stores.into_iter().collect(), consumers.into_iter().collect()) {
-        (Some(provider), Some(stores), Some(consumers)) => Some(World { provider, stores, consumers }),
+    let world = match (provider, stores.into_iter().collect(), consumers.into_iter().collect(), outlets.into_iter().collect()) {
+        (Some(provider), Some(stores), Some(consumers), Some(outlets)) => Some(World { provider, stores, consumers, outlets }),
         _ => None,
     };
     match world {

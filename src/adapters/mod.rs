@@ -8,6 +8,8 @@ pub mod clock;
 pub mod discovery;
 pub mod health;
 pub mod kind;
+pub mod notify;
+pub mod program;
 pub mod provider;
 pub mod reference;
 pub mod registry;

@@ -17,30 +17,37 @@ pub fn reference(registry: &Registry) -> String {
     section(&mut page, &root, 2, "The playbook", &root);
     kinds(&mut page, &root, "providers", "Providers", "Under `provider`, exactly one of these.");
     kinds(&mut page, &root, "stores", "Stores", "Each item of `stores` has exactly one of these, beside `write` and `stale_for`.");
-    let shared = &root["$defs"]["stores"]["oneOf"][0];
-    if shared.is_object() {
-        let mut shared = shared.clone();
-        let kind = shared["title"].as_str().unwrap_or_default().to_owned();
-        if let Some(fields) = shared["properties"].as_object_mut() {
-            fields.shift_remove(&kind);
-        }
-        shared["description"] = Value::Null;
-        section(&mut page, &root, 3, "Beside every store", &shared);
-    }
+    shared(&mut page, &root, "stores", "Beside every store");
     section(&mut page, &root, 2, "Consumers", &root["$defs"]["consumer"]);
     kinds(&mut page, &root, "instances", "Instances", "Under a consumer's `instances`, exactly one of these.");
     kinds(&mut page, &root, "rollouts", "Rollouts", "Under a consumer's `rollout`, exactly one of these; or `rollout: none`.");
+    kinds(&mut page, &root, "notifiers", "Notifiers", "Each item of `notify` has exactly one of these, beside `on` and `repeat`.");
+    shared(&mut page, &root, "notifiers", "Beside every notification");
     page += "\n## Parts\n";
     if let Some(defs) = root["$defs"].as_object() {
         let mut names: Vec<&String> = defs.keys().collect();
         names.sort_by_key(|name| name.to_lowercase());
         for name in names {
-            if !["providers", "stores", "instances", "rollouts", "consumer", "Span", "SecretRef"].contains(&name.as_str()) {
+            if !["providers", "stores", "instances", "rollouts", "notifiers", "consumer", "Span", "SecretRef"].contains(&name.as_str()) {
                 section(&mut page, &root, 3, name, &defs[name]);
             }
         }
     }
     page
+}
+
+/// What each item of a list has beside its kind.
+fn shared(page: &mut String, root: &Value, name: &str, title: &str) {
+    let first = &root["$defs"][name]["oneOf"][0];
+    if first.is_object() {
+        let mut shared = first.clone();
+        let kind = first["title"].as_str().unwrap_or_default();
+        if let Some(fields) = shared["properties"].as_object_mut() {
+            fields.shift_remove(kind);
+        }
+        shared["description"] = Value::Null;
+        section(page, root, 3, title, &shared);
+    }
 }
 
 fn kinds(page: &mut String, root: &Value, name: &str, title: &str, text: &str) {

@@ -1,7 +1,7 @@
 //! Every adapter there is, by name. Adding one touches its own file and one line here.
 
 pub use super::kind::Kind;
-use crate::ports::{Discovery, Provider, Rollout, Store};
+use crate::ports::{Discovery, Notifier, Provider, Rollout, Store};
 
 /// All adapters; a value, so that a user of the library can add their own.
 pub struct Registry {
@@ -13,6 +13,8 @@ pub struct Registry {
     pub discoveries: Vec<Kind<dyn Discovery>>,
     /// How consumers pick a key up.
     pub rollouts: Vec<Kind<dyn Rollout>>,
+    /// How people are told.
+    pub notifiers: Vec<Kind<dyn Notifier>>,
 }
 
 impl Registry {
@@ -23,6 +25,7 @@ impl Registry {
             stores: super::store::all(),
             discoveries: super::discovery::all(),
             rollouts: super::rollout::all(),
+            notifiers: super::notify::all(),
         }
     }
 

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::registry::{Kind, Registry};
-use crate::playbook::{PlaybookForm, StoreForm};
+use crate::playbook::{NotifyForm, PlaybookForm, StoreForm};
 
 /// The schema (draft 2020-12) of every playbook that this registry can build, for editors.
 pub fn schema(registry: &Registry) -> Value {
@@ -15,6 +15,8 @@ pub fn schema(registry: &Registry) -> Value {
     let stores = one_of(&registry.stores, &mut generator, Some(&store));
     let instances = one_of(&registry.discoveries, &mut generator, None);
     let rollouts = one_of(&registry.rollouts, &mut generator, None);
+    let notify = NotifyForm::json_schema(&mut generator).to_value();
+    let notifiers = one_of(&registry.notifiers, &mut generator, Some(&notify));
     let mut defs: Map<String, Value> = generator.take_definitions(true).into_iter().collect();
     if let Some(consumer) = defs.get_mut("consumer").and_then(Value::as_object_mut) {
         consumer.insert("required".into(), json!(["name"]));
@@ -23,7 +25,8 @@ pub fn schema(registry: &Registry) -> Value {
             json!([{ "required": ["instances", "health"], "not": { "required": ["job"] } }, { "required": ["job"], "not": { "anyOf": [{ "required": ["instances"] }, { "required": ["health"] }] } }]),
         );
     }
-    for (name, part) in [("providers", providers), ("stores", stores), ("instances", instances), ("rollouts", rollouts)] {
+    let parts = [("providers", providers), ("stores", stores), ("instances", instances), ("rollouts", rollouts), ("notifiers", notifiers)];
+    for (name, part) in parts {
         defs.insert(name.into(), part);
     }
     if let Some(root) = root.as_object_mut() {

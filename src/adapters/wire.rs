@@ -104,9 +104,24 @@ fn builder(tls: &Arc<rustls::ClientConfig>) -> reqwest::ClientBuilder {
 
 /// Sends a request. 2xx and 4xx are replies (but 408 and 429); all else is a [`Failure`] whose fate says whether it may have happened.
 pub async fn send(request: RequestBuilder) -> Got<Reply> {
+    let (client, request) = split(request)?;
+    let asked = name(request.method(), request.url());
+    exchange(client, request, asked).await
+}
+
+/// As [`send`], where the address itself is a secret: diagnostics and errors call it `asked`.
+pub async fn send_to(request: RequestBuilder, asked: &str) -> Got<Reply> {
+    let (client, request) = split(request)?;
+    exchange(client, request, asked.to_owned()).await
+}
+
+fn split(request: RequestBuilder) -> Got<(reqwest::Client, reqwest::Request)> {
     let (client, request) = request.build_split();
     let request = request.map_err(|error| Failure::refused(Refusal::Invalid, None, format!("not a request: {}", error.without_url())))?;
-    let asked = name(request.method(), request.url());
+    Ok((client, request))
+}
+
+async fn exchange(client: reqwest::Client, request: reqwest::Request, asked: String) -> Got<Reply> {
     tracing::debug!(asked, "request");
     let mut response = client.execute(request).await.map_err(|error| broken(&asked, &error))?;
     let status = response.status();

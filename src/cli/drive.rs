@@ -8,6 +8,8 @@ use super::{App, Fail, load::Loaded, logging};
 use crate::{
     driver::{self, Runner},
     ids::RotationId,
+    notify::{self, Courier},
+    playbook::Occasion,
     ports::{Clock, Journal, Lease},
     protocol::Event,
     record::Detail,
@@ -88,13 +90,32 @@ pub async fn drive(
     };
     use tracing::Instrument;
     let span = tracing::info_span!("rotation", id = %rotation.id, playbook = %rotation.plan.name);
+    let mut courier = Courier::new(&loaded.world.outlets);
+    let held = rotation.state.held.is_some();
+    if rotation.seq == 1
+        && let Ok(records) = journal.records(&rotation.id).await
+    {
+        courier.tell(report::notice(&rotation, &records, Occasion::Started, app.clock.now()));
+    }
     let result = driver::drive(&runner, view, &mut rotation, &mut lease).instrument(span).await;
     view.end();
     drop(lease);
-    if let Err(halt) = result {
-        return Err(Fail::halt(halt, &rotation));
+    if let (Some(occasion), Ok(records)) = (notify::occasion(&rotation, held), journal.records(&rotation.id).await) {
+        courier.tell(report::notice(&rotation, &records, occasion, app.clock.now()));
     }
-    finish(app, journal, &rotation, stop.is_cancelled()).await
+    let result = match result {
+        Ok(_) => finish(app, journal, &rotation, stop.is_cancelled()).await,
+        Err(halt) => Err(Fail::halt(halt, &rotation)),
+    };
+    untold(&courier.settle().await);
+    result
+}
+
+/// Says which messages were not delivered. It changes no exit code: the rotation is what it is.
+pub fn untold(failed: &[String]) {
+    for why in failed {
+        anstream::eprintln!("warning: somebody was not told: {why}");
+    }
 }
 
 /// Prints the summary; the exit code.

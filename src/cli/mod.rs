@@ -1,7 +1,9 @@
 //! The command line: one verb a file.
 
+mod ack;
 mod amend;
 mod app;
+mod approve;
 mod by_hand;
 mod completions;
 mod demo;
@@ -115,6 +117,10 @@ enum Verb {
     Amend(amend::Args),
     /// Do without the proof of one instance or consumer; its reason is recorded
     Waive(waive::Args),
+    /// Approve a plan that another person proposed with `run`
+    Approve(approve::Args),
+    /// Say that you have seen a held rotation; nobody is reminded of it any more
+    Ack(ack::Args),
     /// See a whole rotation in a sandbox on this machine
     Demo(demo::Args),
     /// Print completions for a shell
@@ -155,6 +161,8 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
             Verb::Waive(args) => waive::run(&app, &args).await,
+            Verb::Approve(args) => approve::run(&app, &args).await,
+            Verb::Ack(args) => ack::run(&app, &args).await,
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
         }

@@ -52,6 +52,18 @@ impl Old {
         Self { install: false, replace: false, old_key_id: None }
     }
 
+    /// The flags again, as they were typed.
+    pub fn words(&self) -> String {
+        let mut words = String::new();
+        for (set, flag) in [(self.install, " --install"), (self.replace, " --replace")] {
+            words += if set { flag } else { "" };
+        }
+        if let Some(id) = &self.old_key_id {
+            words += &format!(" --old-key-id {}", report::words::quoted(id));
+        }
+        words
+    }
+
     /// Whether a key's id was given by hand.
     pub fn by_hand(&self) -> Option<&str> {
         self.old_key_id.as_deref()

@@ -2,13 +2,14 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{App, Fail, drive, load, load::Loaded, plan};
+use super::{App, Fail, approve, drive, load, load::Loaded, plan};
 use crate::{
     adapters::build,
     ids::RotationId,
     ports::{Clock, Journal, Opening},
     protocol::Event,
     record::{Detail, Plan},
+    report,
     rotation::Rotation,
     sight::Sight,
 };
@@ -25,6 +26,12 @@ pub struct Args {
     /// Do not ask before beginning; without a terminal keyroll never asks
     #[arg(short, long)]
     yes: bool,
+    /// Begin only after another person approved the plan with `keyroll approve`, as `require_approval` in a playbook says
+    #[arg(long)]
+    require_approval: bool,
+    /// How long a plan may wait for that
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    approval_expires: crate::playbook::Span,
 }
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
@@ -54,11 +61,29 @@ fn worse(one: u8, other: u8) -> u8 {
 }
 
 async fn one(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal) -> Result<u8, Fail> {
-    let plan = plan::make(app, loaded, &args.old, Some(journal)).await?;
+    let mut plan = plan::make(app, loaded, &args.old, Some(journal)).await?;
+    if loaded.book.require_approval || args.require_approval {
+        match approve::ask(app, journal, &plan, args.approval_expires.0, &again(args, loaded)).await? {
+            approve::Word::Awaited => return Ok(6),
+            approve::Word::Given(word) => plan.approved = Some(word),
+        }
+    }
     confirm(app, args, &plan)?;
+    if let Some(word) = &plan.approved {
+        approve::take(app, journal, word).await?;
+    }
     let mut view = drive::view(app);
     let (rotation, lease) = open(app, loaded, journal, plan, view.as_mut()).await?;
     drive::drive(app, loaded, journal, rotation, lease, view.as_mut(), args.waiting).await
+}
+
+/// The command that runs this one playbook as it is run now.
+fn again(args: &Args, loaded: &Loaded) -> String {
+    let mut command = format!("keyroll run {}{}", report::words::quoted(&loaded.book.source.name), args.old.words());
+    if args.require_approval {
+        command += " --require-approval";
+    }
+    command
 }
 
 /// Begins a rotation: its first record is its plan, with the playbook's text.

@@ -14,7 +14,8 @@ pub struct Args {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app::required(app).await?;
-    let rotation = app::find(&journal, args.rotation.as_deref()).await?;
+    let mut rotation = app::find(&journal, args.rotation.as_deref()).await?;
+    rotation.heed(&journal.decrees().await?);
     let records = journal.records(&rotation.id).await?;
     if app.json() {
         println!("{}", report::show_json(&rotation, &records, app.clock.now()));

@@ -81,6 +81,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         consumers,
         waits,
         notes: found.notes,
+        approved: None,
     };
     Ok(plan)
 }

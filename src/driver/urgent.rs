@@ -108,6 +108,7 @@ pub async fn urgent(
             .collect(),
         waits: waits(book),
         notes,
+        approved: None,
     };
     Ok((plan, unread))
 }

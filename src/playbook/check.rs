@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    HealthSpec, Job, Pointer, Probe, RevokeSpec, Span, VerifySpec, WriteSource,
+    HealthSpec, Job, Occasion, Pointer, Probe, RevokeSpec, Span, VerifySpec, WriteSource,
     parse::Reader,
     tree::{Key, Node, Place},
     words,
@@ -35,6 +35,21 @@ pub(super) fn every(reader: &mut Reader, root: &Node, every: Option<Span>) -> bo
     let good = every != Some(Span::secs(0));
     if !good {
         reader.fault(value(root, "every"), "no time between two rotations", "write for example `90d`");
+    }
+    good
+}
+
+pub(super) fn occasions(reader: &mut Reader, node: &Node, on: &[Occasion]) -> bool {
+    if on.is_empty() {
+        reader.fault(value(node, "on"), "it would never tell anything", "take `on` out, or name what is told");
+    }
+    !on.is_empty()
+}
+
+pub(super) fn repeat(reader: &mut Reader, node: &Node, repeat: Span) -> bool {
+    let good = repeat >= Span::secs(60);
+    if !good {
+        reader.fault(value(node, "repeat"), "less than a minute between two messages of the same", "write for example `1h`");
     }
     good
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{EmergencySpec, HealthSpec, Job, Probe, RevokeSpec, Span, VerifySpec, WriteSource};
+use super::{EmergencySpec, HealthSpec, Job, Occasion, Probe, RevokeSpec, Span, VerifySpec, WriteSource};
 
 /// One key and all that is needed to rotate it.
 #[derive(JsonSchema)]
@@ -48,6 +48,12 @@ pub struct PlaybookForm {
     /// What `keyroll emergency` does first when the key leaked.
     #[schemars(default)]
     emergency: EmergencySpec,
+    /// Who is told what became of a rotation. A message that cannot be delivered is reported, and never stops or fails a rotation.
+    #[schemars(schema_with = "notify")]
+    notify: Option<()>,
+    /// Whether a rotation begins only after another person approved its plan with `keyroll approve`. Emergencies never wait for it.
+    #[schemars(default)]
+    require_approval: bool,
 }
 
 /// A label's text, or several.
@@ -69,6 +75,19 @@ pub struct StoreForm {
     write: BTreeMap<String, WriteSource>,
     /// The longest a reader may still get the old value after a write: caches, replicas, agents' intervals.
     stale_for: Span,
+}
+
+/// What is said of every way to be told, beside its kind.
+#[derive(JsonSchema)]
+#[schemars(rename = "notification")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct NotifyForm {
+    /// What is told.
+    #[schemars(length(min = 1), default = "super::parse::occasions")]
+    on: Vec<Occasion>,
+    /// `run --due` tells of a rotation that is held, or of a key that is overdue, again after this time; of a held one until `keyroll ack`.
+    #[schemars(default = "super::parse::repeat")]
+    repeat: Span,
 }
 
 /// A service that reads the key: `instances` and `health`, or `job`.
@@ -102,6 +121,10 @@ fn provider(_: &mut SchemaGenerator) -> Schema {
 
 fn stores(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/stores" } })
+}
+
+fn notify(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "$ref": "#/$defs/notifiers" }, "default": [] })
 }
 
 fn instances(_: &mut SchemaGenerator) -> Schema {

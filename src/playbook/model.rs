@@ -34,6 +34,50 @@ pub struct Playbook {
     pub revoke: RevokeSpec,
     /// What happens first when it leaked.
     pub emergency: EmergencySpec,
+    /// Who is told what became of a rotation.
+    pub notify: Vec<Notify>,
+    /// Whether another person must approve each plan.
+    pub require_approval: bool,
+}
+
+/// One way in which people are told.
+#[derive(Clone, Debug)]
+pub struct Notify {
+    /// Which way, and where to.
+    pub block: Block,
+    /// What is told.
+    pub on: Vec<Occasion>,
+    /// How long a rotation that is held, or a key that is overdue, stays untold before it is told again.
+    pub repeat: Span,
+}
+
+/// What people are told of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// A rotation began.
+    Started,
+    /// A rotation stopped and needs a person; repeated until `keyroll ack`.
+    Held,
+    /// A rotation failed: rolled back, or ended before it touched a store.
+    RolledBack,
+    /// A rotation is done.
+    Done,
+    /// A key is older than it should be, and was not rotated.
+    Overdue,
+}
+
+impl Occasion {
+    /// Its word in a playbook.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Held => "held",
+            Self::RolledBack => "rolled_back",
+            Self::Done => "done",
+            Self::Overdue => "overdue",
+        }
+    }
 }
 
 /// How a new key is tried before any store sees it.

@@ -5,17 +5,32 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Block, Consumer, EmergencySpec, Fault, HealthSpec, Instances, Job, Playbook, Probe, RevokeSpec, RolloutSpec, Seg, Source, Span, Store,
-    VerifySpec, WriteSource, check, read, tree,
+    Block, Consumer, EmergencySpec, Fault, HealthSpec, Instances, Job, Notify, Occasion, Playbook, Probe, RevokeSpec, RolloutSpec, Seg,
+    Source, Span, Store, VerifySpec, WriteSource, check, read, tree,
     tree::{Key, Node, Place, Value},
     words,
 };
 
-const FIELDS: [&str; 12] =
-    ["keyroll", "name", "labels", "every", "provider", "key_name", "probe", "stores", "consumers", "verify", "revoke", "emergency"];
+const FIELDS: [&str; 14] = [
+    "keyroll",
+    "name",
+    "labels",
+    "every",
+    "provider",
+    "key_name",
+    "probe",
+    "stores",
+    "consumers",
+    "verify",
+    "revoke",
+    "emergency",
+    "notify",
+    "require_approval",
+];
 /// Words of the design that this version does not do: better refused than ignored.
-const LATER: [&str; 3] = ["window", "notify", "require_approval"];
+const LATER: [&str; 1] = ["window"];
 const STORE: [&str; 2] = ["write", "stale_for"];
+const NOTIFY: [&str; 2] = ["on", "repeat"];
 const CONSUMER: [&str; 7] = ["name", "instances", "expect", "health", "job", "rollout", "max_request"];
 
 pub(super) fn key_name() -> String {
@@ -26,6 +41,13 @@ pub(super) fn one() -> u32 {
 }
 pub(super) fn max_request() -> Span {
     Span::secs(900)
+}
+/// Beginnings are left out: with a timer they are routine, and the end follows.
+pub(super) fn occasions() -> Vec<Occasion> {
+    vec![Occasion::Held, Occasion::RolledBack, Occasion::Done, Occasion::Overdue]
+}
+pub(super) fn repeat() -> Span {
+    Span::secs(3600)
 }
 
 impl Playbook {
@@ -164,6 +186,8 @@ impl Reader {
         let verify = self.may(root, "verify", VerifySpec::default()).filter(|verify| check::verify(self, root, verify));
         let revoke = self.may(root, "revoke", RevokeSpec::default()).filter(|revoke| check::revoke(self, root, revoke));
         let emergency = self.may(root, "emergency", EmergencySpec::default());
+        let notify = self.notifications(root);
+        let require_approval = self.may(root, "require_approval", false);
         Some(Playbook {
             source: Arc::clone(&self.source),
             name: name?,
@@ -177,6 +201,8 @@ impl Reader {
             emergency: emergency?,
             verify: verify?,
             revoke: revoke?,
+            notify: notify?,
+            require_approval: require_approval?,
         })
     }
 
@@ -254,30 +280,7 @@ impl Reader {
             self.fault(node.at, "a store is a mapping", "write its kind, `write` and `stale_for`");
             return None;
         }
-        self.twice(node);
-        let others: Vec<&(Key, Node)> = node.entries().iter().filter(|(key, _)| !STORE.contains(&key.text.as_str())).collect();
-        // Where more than one key could be the kind, those that look like a field are a slip of it.
-        let (slips, kinds): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|(key, _)| node.entries().len() > 1 && words::meant(&key.text, STORE).is_some());
-        for (key, _) in &slips {
-            self.fault(key.at, "unknown field", words::instead(&key.text, &STORE));
-        }
-        let block = match kinds.as_slice() {
-            [(key, _)] => {
-                let path = vec![Seg::Key("stores".into()), Seg::At(place), Seg::Key(key.text.clone())];
-                Some(Block { kind: key.text.clone(), path, source: Arc::clone(&self.source) })
-            }
-            [] => {
-                self.fault(node.at, "this store has no kind", "add for example `vault_kv2:` with its settings");
-                None
-            }
-            [_, others @ ..] => {
-                for (key, _) in others {
-                    self.fault(key.at, "a second kind in one store", "begin a new list item with `-`, or put a setting below the kind");
-                }
-                None
-            }
-        };
+        let block = self.item(node, "stores", place, &STORE, ("store", "add for example `vault_kv2:` with its settings"));
         let owner = node.at;
         let write = self.must::<BTreeMap<String, WriteSource>>(node, owner, "write", "add `write: { api_key: secret }`");
         let write = write.filter(|write| check::write(self, node, write));
@@ -288,6 +291,57 @@ impl Reader {
             "add the longest a reader may still get the old value: `stale_for: 5m` (`0s` if there are no caches)",
         );
         Some(Store { block: block?, write: write?, stale_for: stale_for? })
+    }
+
+    /// An item of a list that has one kind beside `fields` of its own.
+    fn item(&mut self, node: &Node, list: &str, place: usize, fields: &[&str], (what, add): (&str, &str)) -> Option<Block> {
+        self.twice(node);
+        let others: Vec<&(Key, Node)> = node.entries().iter().filter(|(key, _)| !fields.contains(&key.text.as_str())).collect();
+        // Where more than one key could be the kind, those that look like a field are a slip of it.
+        let (slips, kinds): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|(key, _)| node.entries().len() > 1 && words::meant(&key.text, fields.iter().copied()).is_some());
+        for (key, _) in &slips {
+            self.fault(key.at, "unknown field", words::instead(&key.text, fields));
+        }
+        match kinds.as_slice() {
+            [(key, _)] => {
+                let path = vec![Seg::Key(list.into()), Seg::At(place), Seg::Key(key.text.clone())];
+                Some(Block { kind: key.text.clone(), path, source: Arc::clone(&self.source) })
+            }
+            [] => {
+                self.fault(node.at, format!("this {what} has no kind"), add);
+                None
+            }
+            [_, others @ ..] => {
+                for (key, _) in others {
+                    let instead = "begin a new list item with `-`, or put a setting below the kind";
+                    self.fault(key.at, format!("a second kind in one {what}"), instead);
+                }
+                None
+            }
+        }
+    }
+
+    fn notifications(&mut self, root: &Node) -> Option<Vec<Notify>> {
+        let Some((key, node)) = root.entry("notify") else { return Some(Vec::new()) };
+        let Value::List(items) = &node.value else {
+            self.fault(key.at, "`notify` is a list", "write for example `- slack: env:SLACK_HOOK` below it");
+            return None;
+        };
+        let all: Vec<_> = items.iter().enumerate().map(|(place, node)| self.notification(place, node)).collect();
+        all.into_iter().collect()
+    }
+
+    fn notification(&mut self, place: usize, node: &Node) -> Option<Notify> {
+        let example = "write for example `slack: env:SLACK_HOOK`";
+        if !matches!(node.value, Value::Map(_)) {
+            self.fault(node.at, "a notification is a mapping", example);
+            return None;
+        }
+        let block = self.item(node, "notify", place, &NOTIFY, ("notification", example));
+        let on = self.may(node, "on", occasions()).filter(|on| check::occasions(self, node, on));
+        let repeat = self.may(node, "repeat", repeat()).filter(|repeat| check::repeat(self, node, *repeat));
+        Some(Notify { block: block?, on: on?, repeat: repeat? })
     }
 
     fn consumers(&mut self, root: &Node, top: Place) -> Option<Vec<Consumer>> {
@@ -382,7 +436,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::playbook::form::{ConsumerForm, PlaybookForm, StoreForm};
+    use crate::playbook::form::{ConsumerForm, NotifyForm, PlaybookForm, StoreForm};
 
     #[test]
     fn the_schema_names_the_fields_that_are_read() {
@@ -399,6 +453,7 @@ mod tests {
         }
         assert_eq!(fields::<PlaybookForm>(), sorted(&FIELDS));
         assert_eq!(fields::<StoreForm>(), sorted(&STORE));
+        assert_eq!(fields::<NotifyForm>(), sorted(&NOTIFY));
         assert_eq!(fields::<ConsumerForm>(), sorted(&CONSUMER));
     }
 }

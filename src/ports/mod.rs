@@ -3,6 +3,7 @@
 mod consumer;
 mod failure;
 mod journal;
+mod notifier;
 mod provider;
 mod store;
 
@@ -15,6 +16,7 @@ pub use self::{
     consumer::{Claim, Discovery, Found, Health, Instance, Order, Report, Rollout},
     failure::{Failure, Fate, Got, Problem},
     journal::{Entry, Journal, JournalError, Lease, Note, Opening},
+    notifier::{Advice, Notice, Notifier, Outlet},
     provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Wanted},
     store::{Change, Mark, Snapshot, Store},
 };
@@ -38,6 +40,8 @@ pub struct World {
     pub stores: Vec<Arc<dyn Store>>,
     /// Who reads it.
     pub consumers: Vec<Wiring>,
+    /// Who is told; the driver never asks them.
+    pub outlets: Vec<Outlet>,
 }
 
 impl std::fmt::Debug for World {

@@ -5,6 +5,7 @@
 mod emergency;
 mod json;
 mod live;
+mod notice;
 mod paint;
 mod plain;
 mod plan;
@@ -18,6 +19,7 @@ pub mod words;
 pub use emergency::{aftermath, will_break};
 pub use json::{Json, line as json_line};
 pub use live::Live;
+pub use notice::{notice, overdue, seen};
 pub use plain::Plain;
 pub use plan::{plan, plan_json};
 pub use status::{history, show, show_json, status_json, table};

@@ -130,8 +130,8 @@ fn waive(rotation: &Rotation, missing: &Missing) -> String {
     format!("keyroll waive {} --consumer {}{instance} --reason '…'  # do without its proof", rotation.id, quoted(&missing.consumer))
 }
 
-/// Instances name themselves, and what they say must not become a command.
-fn quoted(text: &str) -> String {
+/// As a shell takes it: instances name themselves, and what they say must not become a command.
+pub fn quoted(text: &str) -> String {
     crate::playbook::quoted(&clean(text))
 }
 

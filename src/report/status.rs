@@ -55,6 +55,7 @@ pub fn status_json(rotations: &[Rotation], now: DateTime<Utc>) -> Value {
             "step": words::step(rotation),
             "ended": s.ended(),
             "held": s.held,
+            "seen_by": rotation.seen.as_ref().map(|seen| &seen.by),
             "waiting_until": words::until(rotation),
             "keys": words::keys(rotation),
             "next": words::next(rotation).iter().map(|line| command(line)).collect::<Vec<_>>(),
@@ -80,10 +81,8 @@ pub fn show_json(rotation: &Rotation, records: &[Record], now: DateTime<Utc>) ->
     json!({ "status": status_json(std::slice::from_ref(rotation), now)[0], "records": lines })
 }
 
-/// A line of [`words::next`] without its comment beside it.
 fn command(line: &str) -> Value {
-    let (command, comment) = line.rsplit_once("  # ").unwrap_or((line, ""));
-    json!({ "command": command, "what_for": comment })
+    json!(super::notice::advice(line))
 }
 
 /// Which key the services are to use, as far as the records tell; none while that changes.
@@ -105,7 +104,8 @@ fn key(rotation: &Rotation, role: Role) -> String {
 fn state(rotation: &Rotation, now: DateTime<Utc>) -> (Ink, String) {
     let s = &rotation.state;
     if let Some(why) = s.held {
-        return (Ink::Warn, format!("held: {}", words::why(why)));
+        let seen = rotation.seen.as_ref().map_or_else(String::new, |seen| format!(" (seen by {})", clean(&seen.by)));
+        return (Ink::Warn, format!("held: {}{seen}", words::why(why)));
     }
     match s.ended() {
         Some(End::Done) => return (Ink::Good, format!("done {} ago", rough(between(rotation.last, now)))),
@@ -179,6 +179,11 @@ pub fn show(rotation: &Rotation, records: &[Record], now: DateTime<Utc>) -> Stri
     lines.push(format!("playbook   {} ({})", clean(&plan.origin), plan.name));
     lines.push(format!("provider   {}", clean(&plan.provider)));
     lines.push(format!("step       {}", words::step(rotation)));
+    lines.extend(super::seen(rotation).map(|seen| format!("held       {seen}")));
+    lines.extend(plan.approved.as_ref().map(|word| {
+        let name = word.name.as_ref().map_or_else(String::new, |name| format!(" (as {name})"));
+        clean(&format!("approved   by {}{name} at {}, proposal {}", word.by, clock(word.at), word.id))
+    }));
     lines.push(String::new());
     lines.push(paint(Ink::Strong, "Keys"));
     lines.push(format!("  {}", words::old_key(rotation)));

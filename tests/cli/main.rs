@@ -3,8 +3,11 @@
 mod leaks;
 mod luck;
 mod pages;
+mod people;
 mod ways;
 
+#[path = "../common/inbox.rs"]
+mod inbox;
 #[path = "../common/stage.rs"]
 mod stage;
 

@@ -142,6 +142,30 @@ revoke: {{ grace: 0s, dead_within: 0s }}
         self.vault.put(PATH, fields.as_object().unwrap());
     }
 
+    /// Writes what the store holds once more, as a new version.
+    pub fn rewrite(&self) {
+        let (_, fields) = self.vault.get(PATH).unwrap();
+        self.vault.put(PATH, &fields);
+    }
+
+    /// Waits until every copy of the service shows the store's version.
+    pub async fn fleet_caught_up(&self) {
+        let (version, _) = self.vault.get(PATH).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let addresses: Vec<_> = self.fleet.present().borrow().iter().map(ToString::to_string).collect();
+        for address in addresses {
+            loop {
+                let url = format!("http://{address}/healthz");
+                let shown: Value = self.api.http.get(url).send().await.unwrap().json().await.unwrap();
+                if shown["secrets"]["app"]["version"] == json!(version) {
+                    break;
+                }
+                assert!(std::time::Instant::now() < deadline, "{shown}, not version {version}");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     /// The playbook with one text in place of another.
     pub fn edit(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.playbook()).unwrap();
@@ -151,6 +175,11 @@ revoke: {{ grace: 0s, dead_within: 0s }}
 
     pub async fn keyroll(&self, args: &[&str]) -> Output {
         self.command(args).output().await.unwrap()
+    }
+
+    /// keyroll, run by this user of the operating system.
+    pub async fn keyroll_by(&self, user: &str, args: &[&str]) -> Output {
+        self.command(args).env_remove("SUDO_USER").env("USER", user).output().await.unwrap()
     }
 
     fn command(&self, args: &[&str]) -> tokio::process::Command {

@@ -117,7 +117,7 @@ impl Sim {
 
     pub fn world(&self) -> World {
         let consumer = Wiring { discovery: Some(Arc::new(self.clone())), health: Some(Arc::new(self.clone())), rollout: None };
-        World { provider: Arc::new(self.clone()), stores: vec![Arc::new(self.clone())], consumers: vec![consumer] }
+        World { provider: Arc::new(self.clone()), stores: vec![Arc::new(self.clone())], consumers: vec![consumer], outlets: Vec::new() }
     }
 
     /// I2, and no orphans: what must hold when a rotation is over.

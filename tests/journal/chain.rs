@@ -122,7 +122,7 @@ async fn a_journal_of_the_first_form_goes_on_in_the_second() -> Outcome {
     desk.tamper("DROP TABLE decree; UPDATE meta SET form = 1").await?;
     let journal = keyroll::journal::SqliteJournal::open(&desk.path()).await?;
     assert_eq!(journal.records(&id("r1")).await?.len(), 1);
-    let decree = Decree::Ack { rotation: id("r1") };
+    let decree = Decree::Ack { rotation: id("r1"), reason: None };
     assert_eq!(journal.decree(Utc::now(), "ana", decree.clone()).await?.seq, 1);
     assert_eq!(journal.decree(Utc::now(), "ben", decree).await?.seq, 2);
     assert_eq!(journal.decrees().await?.iter().map(|one| one.by.as_str()).collect::<Vec<_>>(), ["ana", "ben"]);
@@ -138,7 +138,7 @@ async fn a_changed_decree_is_found() -> Outcome {
     ] {
         let desk = Desk::new().await?;
         for by in ["ana", "ben"] {
-            desk.journal.decree(Utc::now(), by, Decree::Ack { rotation: id("r1") }).await?;
+            desk.journal.decree(Utc::now(), by, Decree::Ack { rotation: id("r1"), reason: None }).await?;
         }
         desk.tamper(tampering).await?;
         assert!(refusal(desk.journal.decrees().await).contains(said), "{tampering}");

@@ -15,7 +15,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("driver", &["ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "retry"]),
     ("adapters", &["ids", "secret", "playbook", "protocol", "rotation", "ports"]),
-    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight"]),
+    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight", "ports"]),
+    ("notify", &["ids", "playbook", "protocol", "record", "rotation", "ports", "report"]),
     (
         "sandbox",
         &[
@@ -27,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters",
-            "report", "sandbox",
+            "report", "notify", "sandbox",
         ],
     ),
 ];

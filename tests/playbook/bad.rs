@@ -13,7 +13,7 @@ use super::{FULL, source, world};
 const TABLE: &[(&str, &str, &str)] = &[
     ("unknown field", "verify: {", "verifi: {"),
     ("unknown field in a section", "within: 10m", "witin: 10m"),
-    ("not in this version", "every: 90d", "every: 90d\nwindow: \"Mon-Thu 09:00-16:00\"\nnotify: []"),
+    ("not in this version", "every: 90d", "every: 90d\nwindow: \"Mon-Thu 09:00-16:00\"\nemergency: { mode: replace-fast }"),
     ("wrong type", "times: 3", "times: many"),
     ("wrong type of a list", "[\"10.0.0.7:8080\", \"10.0.0.8:8080\"]", "10.0.0.7"),
     ("bad duration", "every: 90d", "every: 90 days"),

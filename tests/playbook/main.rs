@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use keyroll::{
     adapters::build::{build, clashes, identities},
-    playbook::{Fault, Instances, Playbook, RolloutSpec, Source, Span, WriteSource},
+    playbook::{Fault, Instances, Occasion, Playbook, RolloutSpec, Source, Span, WriteSource},
     ports::World,
 };
 
@@ -45,6 +45,12 @@ consumers:
     job: { runs_every: 24h, max_run: 2h }
 verify: { within: 10m, stable_for: 30s, every: 2s, on_timeout: rollback }
 revoke: { grace: 1h, dead_within: 1m }
+notify:
+  - bell: env:BELL
+    on: [started, held]
+    repeat: 2h
+  - bell: env:OTHER
+require_approval: true
 "#;
 
 fn source(text: &str) -> Arc<Source> {
@@ -72,6 +78,9 @@ fn every_field_arrives_where_it_belongs() {
     assert!(matches!(&playbook.consumers[0].rollout, RolloutSpec::By(block) if block.kind == "restart"));
     assert!(matches!(&playbook.consumers[1].instances, Instances::Job(job) if job.max_run == Span::secs(7200)));
     assert_eq!(playbook.revoke.dead_within, Some(Span::secs(60)));
+    assert_eq!((playbook.notify[0].on.as_slice(), playbook.notify[0].repeat), (&[Occasion::Started, Occasion::Held][..], Span::secs(7200)));
+    assert_eq!((playbook.notify[1].on.len(), playbook.notify[1].repeat), (4, Span::secs(3600)));
+    assert!(playbook.require_approval && world.outlets.len() == 2);
     assert!(world.consumers[0].discovery.is_some() && world.consumers[0].rollout.is_some());
     assert!(world.consumers[1].discovery.is_none() && world.consumers[1].health.is_none());
 }
@@ -81,6 +90,7 @@ fn what_is_not_written_has_its_default() {
     let least = "keyroll: 1\nname: a\nprovider: { acme: { project: p, admin_key: env:K } }\nstores: [ { shelf: { path: p, auth: { token: env:T } }, write: { k: secret }, stale_for: 0s } ]\nconsumers: [ { name: c, job: { runs_every: 1d, max_run: 1h } } ]\n";
     let (playbook, _) = load(least).expect("the least playbook");
     assert_eq!((playbook.key_name.as_str(), playbook.probe.times), ("{name}-{yyyy}-{mm}", 3));
+    assert!(playbook.notify.is_empty() && !playbook.require_approval);
     assert_eq!(playbook.verify.within, Span::secs(600));
     assert_eq!(playbook.revoke.grace, Span::secs(3600));
     assert_eq!(playbook.consumers[0].max_request, Span::secs(900));

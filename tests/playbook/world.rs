@@ -150,6 +150,16 @@ impl Rollout for Still {
 }
 
 #[async_trait]
+impl Notifier for Still {
+    fn describe(&self) -> String {
+        "bell".into()
+    }
+    async fn tell(&self, _: &Notice) -> Got<()> {
+        no()
+    }
+}
+
+#[async_trait]
 impl Secrets for Still {
     async fn read(&self, _: &SecretRef) -> Got<Secret> {
         no()
@@ -185,6 +195,12 @@ pub fn registry() -> Registry {
             about: "a restart",
             schema: |g| Auth::json_schema(g),
             build: |block, _| block.read::<Auth>().map(|_| Arc::new(Still) as Arc<dyn Rollout>),
+        }],
+        notifiers: vec![Kind {
+            name: "bell",
+            about: "a bell",
+            schema: |g| SecretRef::json_schema(g),
+            build: |block, _| block.read::<SecretRef>().map(|_| Arc::new(Still) as Arc<dyn Notifier>),
         }],
     }
 }

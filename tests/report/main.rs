@@ -7,6 +7,7 @@ mod story;
 use chrono::TimeDelta;
 use keyroll::{
     ids::InstanceId,
+    playbook::Occasion,
     protocol::{Action, Answer, Ask, Effect, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Rules},
     record::{ConsumerPlan, Detail, Missing},
     report::{self, Json, Plain, words},
@@ -53,6 +54,18 @@ fn parked() -> Story {
     let mut story = Story::new(plan(rules(Kind::Rotate), 3));
     story.until(Action::Wait(Pause::Grace));
     story
+}
+
+#[test]
+fn messages() {
+    let tell = |story: &Story, occasion| report::notice(&story.rotation, &story.records, occasion, start()).text();
+    insta::assert_snapshot!("message_started", tell(&Story::new(plan(rules(Kind::Rotate), 3)), Occasion::Started));
+    insta::assert_snapshot!("message_held", tell(&held(), Occasion::Held));
+    insta::assert_snapshot!("message_rolled_back", tell(&rolled_back(), Occasion::RolledBack));
+    insta::assert_snapshot!("message_done", tell(&happy(), Occasion::Done));
+    let overdue =
+        report::overdue("openai-production", "playbooks/openai.yaml", "due since 2026-08-01; the provider does not answer", start());
+    insta::assert_snapshot!("message_overdue", overdue.text());
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub fn plan(rules: Rules, instances: usize) -> Plan {
             idle: Duration::from_secs(93_600),
         },
         notes: vec![],
+        approved: None,
     }
 }
 
