@@ -20,7 +20,7 @@ mod status;
 mod validate;
 mod waive;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -43,9 +43,10 @@ const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed and rolled back · 2 us
 /// What every verb takes.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// The journal's file [default: keyroll/journal.db in the XDG state folder]
-    #[arg(long, global = true, env = "KEYROLL_JOURNAL", value_name = "FILE")]
-    journal: Option<PathBuf>,
+    /// The journal: a file, or postgres://USER@HOST/DATABASE for many runners; a password in KEYROLL_JOURNAL or PGPASSWORD
+    /// only [default: keyroll/journal.db in the XDG state folder]
+    #[arg(long, global = true, env = "KEYROLL_JOURNAL", hide_env_values = true, value_name = "FILE|URL", value_hint = clap::ValueHint::AnyPath)]
+    journal: Option<OsString>,
     /// What standard output is for
     #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
     output: Output,
@@ -133,7 +134,7 @@ pub fn start(cli: Cli) -> ExitCode {
     };
     let result = runtime.block_on(async {
         let app = App::new(global.clone());
-        match cli.verb {
+        let result = match cli.verb {
             Verb::Init(args) => init::run(&args),
             Verb::Validate(args) => validate::run(&app, &args),
             Verb::Schema => schema::run(&app),
@@ -148,7 +149,9 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Waive(args) => waive::run(&app, &args).await,
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
-        }
+        };
+        app.close().await;
+        result
     });
     // A reading that is still under way must not keep the terminal.
     runtime.shutdown_background();

@@ -24,7 +24,7 @@ pub struct Args {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app::required(app).await?;
-    let found = app::find(&journal, args.rotation.as_deref()).await?;
+    let found = app::find(journal, args.rotation.as_deref()).await?;
     if found.state.ended().is_some() {
         if !app.json() {
             anstream::println!("rotation {} is over: {}", found.id, report::words::keys(&found));
@@ -41,12 +41,12 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     };
     let loaded = load::journaled(app, &found.plan.origin, &found.playbook)?;
     let mut view = drive::view(app);
-    let (mut rotation, mut lease) = take(app, &journal, &found.id, view.as_mut()).await?;
+    let (mut rotation, mut lease) = take(app, journal, &found.id, view.as_mut()).await?;
     if rotation.state.held.is_some() {
         let detail = Detail::Person { by: person(), reason, playbook: None, waiver: None };
-        append(app, &journal, &mut lease, &mut rotation, Event::Asked(Ask::GoOn), detail, view.as_mut()).await?;
+        append(app, journal, &mut lease, &mut rotation, Event::Asked(Ask::GoOn), detail, view.as_mut()).await?;
     }
-    drive::drive(app, &loaded, &journal, rotation, lease, view.as_mut(), args.waiting).await
+    drive::drive(app, &loaded, journal, rotation, lease, view.as_mut(), args.waiting).await
 }
 
 /// The operating system's user, for the record.

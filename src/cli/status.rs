@@ -1,18 +1,14 @@
 //! `keyroll status`: each playbook's newest rotation, and what it needs.
 
 use super::{App, Fail};
-use crate::{
-    ports::{Clock, Journal},
-    report,
-    rotation::Rotation,
-};
+use crate::{ports::Clock, report, rotation::Rotation};
 
 pub async fn run(app: &App) -> Result<u8, Fail> {
     let rotations = newest(all(app).await?);
     if app.json() {
         println!("{}", report::status_json(&rotations, app.clock.now()));
     } else if rotations.is_empty() {
-        anstream::println!("no rotations yet in {}\nnext: keyroll run PLAYBOOK, or keyroll demo to see one", app.journal_path()?.display());
+        anstream::println!("no rotations yet in {}\nnext: keyroll run PLAYBOOK, or keyroll demo to see one", app.place()?);
     } else {
         anstream::print!("{}", report::table(&rotations, app.clock.now()));
     }
@@ -37,7 +33,7 @@ pub async fn all(app: &App) -> Result<Vec<Rotation>, Fail> {
     let Some(journal) = app.existing_journal().await? else { return Ok(Vec::new()) };
     let mut rotations = Vec::new();
     for entry in journal.entries().await? {
-        rotations.push(super::app::rotation(&journal, &entry.rotation).await?);
+        rotations.push(super::app::rotation(journal, &entry.rotation).await?);
     }
     Ok(rotations)
 }
