@@ -1,10 +1,7 @@
 //! What is found when a row was changed behind keyroll's back.
 
 use chrono::Utc;
-use keyroll::{
-    ports::JournalError,
-    record::Decree,
-};
+use keyroll::{ports::JournalError, record::Decree};
 use sha2::{Digest, Sha256};
 
 use super::{Desk, Outcome, Server, begin, id, refusal, step};
