@@ -51,9 +51,11 @@ pub(super) fn postgres(place: &str, error: &sqlx::Error) -> JournalError {
         ("53100" | "53200", _) => format!("{place} has no room ({said}): make some, then run the same command again"),
         ("55P03" | "57014", _) => format!("{place} is kept waiting by another session ({said}): see pg_stat_activity and pg_locks"),
         ("57P01" | "57P02" | "57P03" | "57P05", _) => format!("{place} is starting or stopping ({said}): try again"),
-        ("42P01" | "42703" | "3F000", _) => {
-            return JournalError::Corrupt(format!("{place} is not as keyroll made it ({said}): put a copy of the schema `keyroll` back"));
+        // A schema that one may not use is passed over, as if it were not there.
+        ("42P01" | "3F000", _) => {
+            format!("{place}: {said}; let its owner run GRANT USAGE ON SCHEMA keyroll, or put a copy of that schema back if it is lost")
         }
+        ("42703", _) => return JournalError::Corrupt(format!("{place} is not as keyroll made it ({said}): put a copy back")),
         (code, _) if code.starts_with("XX") => return JournalError::Corrupt(format!("{place} is damaged ({said}): put a copy back")),
         (_, sqlx::Error::Tls(_)) => format!("{place}: no TLS as `sslmode` wants it ({said}): see `sslmode` and `sslrootcert`"),
         (_, sqlx::Error::Io(_)) => format!("{place} cannot be reached ({said}): see that it runs, and that its address and port are right"),

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Any, AnyPool, Row as _, Transaction};
+use sqlx::{Any, AnyPool, Executor, Row as _, Transaction};
 
 use crate::ids::RotationId;
 
@@ -54,15 +54,9 @@ impl Leases {
     }
 
     /// Holds it for another whole lease, if it is still ours.
-    pub async fn renew(&self, tx: &mut Transaction<'static, Any>, rotation: &RotationId, epoch: i64) -> Said<bool> {
+    pub async fn renew(&self, on: impl Executor<'_, Database = Any>, rotation: &RotationId, epoch: i64) -> Said<bool> {
         let renew = sqlx::query(RENEW).bind(self.millis()).bind(rotation.as_str()).bind(epoch);
-        Ok(renew.execute(&mut **tx).await?.rows_affected() == 1)
-    }
-
-    /// As [`Leases::renew`], by itself.
-    pub async fn beat(&self, pool: &AnyPool, rotation: &RotationId, epoch: i64) -> Said<bool> {
-        let renew = sqlx::query(RENEW).bind(self.millis()).bind(rotation.as_str()).bind(epoch);
-        Ok(renew.execute(pool).await?.rows_affected() == 1)
+        Ok(renew.execute(on).await?.rows_affected() == 1)
     }
 
     /// Whether it is still ours.
@@ -72,8 +66,8 @@ impl Leases {
     }
 
     /// Gives it back, if it is still ours.
-    pub async fn free(&self, pool: &AnyPool, rotation: &RotationId, epoch: i64) -> Said<()> {
-        sqlx::query(FREE).bind(rotation.as_str()).bind(epoch).execute(pool).await.map(drop)
+    pub async fn free(&self, on: impl Executor<'_, Database = Any>, rotation: &RotationId, epoch: i64) -> Said<()> {
+        sqlx::query(FREE).bind(rotation.as_str()).bind(epoch).execute(on).await.map(drop)
     }
 
     fn millis(&self) -> i64 {

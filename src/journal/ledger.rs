@@ -224,10 +224,13 @@ impl Ledger {
             tx.rollback().await.map_err(|e| (self.explain)(&e))?;
             return Err(self.why_not(lease).await?);
         }
-        if let Some(leases) = &self.leases
-            && !leases.renew(&mut tx, &lease.rotation, small(lease.epoch)?).await.map_err(|e| (self.explain)(&e))?
-        {
-            return Err(JournalError::Lapsed(lease.rotation.clone()));
+        if let Some(leases) = &self.leases {
+            if !leases.renew(&mut *tx, &lease.rotation, small(lease.epoch)?).await.map_err(|e| (self.explain)(&e))? {
+                return Err(JournalError::Lapsed(lease.rotation.clone()));
+            }
+            if closes {
+                leases.free(&mut *tx, &lease.rotation, small(lease.epoch)?).await.map_err(|e| (self.explain)(&e))?;
+            }
         }
         self.insert(&mut tx, &record, &body, &head).await?;
         if closes {

@@ -114,10 +114,10 @@ async fn beat(leases: &Leases, pool: &AnyPool, rotation: &RotationId, epoch: i64
     let mut pause = third;
     loop {
         tokio::time::sleep(pause).await;
-        pause = match timeout(third, leases.beat(pool, rotation, epoch)).await {
+        pause = match timeout(third, leases.renew(pool, rotation, epoch)).await {
             Ok(Ok(true)) => third,
             Ok(Ok(false)) => {
-                tracing::warn!(%rotation, "the lease is lost");
+                tracing::debug!(%rotation, "the lease is no longer ours to renew");
                 return;
             }
             Ok(Err(_)) | Err(_) => third / 4,

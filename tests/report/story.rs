@@ -170,7 +170,7 @@ impl Story {
                     Pause::Soak => (waits.soak, "the old key is off and can still be enabled if anything complains"),
                     Pause::Stale => (waits.stale, "nobody may still be about to read or use the new key"),
                 };
-                Detail::Waiting(Waiting { lasts, since: self.now, store_since: None, what_for: what_for.into() })
+                Detail::Waiting(Waiting { lasts, since: self.now, store_since: None, journal_since: None, what_for: what_for.into() })
             }
             _ => Detail::Nothing,
         }

@@ -9,10 +9,7 @@ use std::{
 };
 
 use chrono::Utc;
-use keyroll::{
-    journal::Place,
-    ports::JournalError,
-};
+use keyroll::{journal::Place, ports::JournalError};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -39,7 +36,7 @@ async fn a_server_that_refuses_is_told_in_words_and_without_the_password() -> Ou
         ("no database", good.replace(&database, "no_such_one"), "make it: createdb"),
         ("no server", format!("postgres://ada:swordfish@{closed}/x"), "cannot be reached"),
         ("no TLS", good.clone() + "&sslmode=verify-full", "no TLS as `sslmode` wants it"),
-        ("no right to read", stranger, "permission denied for"),
+        ("no right to read", stranger, "GRANT USAGE ON SCHEMA keyroll"),
         ("no right to make", nowhere, "CREATE SCHEMA keyroll AUTHORIZATION"),
         ("a slip", good.clone() + "&sslmod=verify-full", "a parameter `sslmod` that keyroll does not know"),
         ("no time", good.clone() + "&keyroll_lease=0", "a `keyroll_lease` that is not 0.1 to 3600 seconds"),
@@ -197,7 +194,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicBool>
                 if text.is_empty() {
                     return Ok(());
                 }
-                if text.windows(6).any(|word| word == b"COMMIT") && cut.swap(false, Ordering::SeqCst) {
+                if text.windows(7).any(|word| word == b"COMMIT\0") && cut.swap(false, Ordering::SeqCst) {
                     if reaches {
                         server.write_all(text).await?;
                         // The server's answer: it is durable. Nobody hears it.
