@@ -324,12 +324,12 @@ impl Ledger {
         if leases.held(&self.pool, &lease.rotation, small(lease.epoch)?).await.map_err(|e| (self.explain)(&e))? {
             return Ok(());
         }
-        let epoch = self.now(&lease.rotation, STANDS).await?.map(|now| now.epoch);
-        Err(if epoch == Some(lease.epoch) {
-            JournalError::Lapsed(lease.rotation.clone())
-        } else {
-            JournalError::TakenOver(lease.rotation.clone())
-        })
+        match self.now(&lease.rotation, STANDS).await? {
+            Some(now) if now.epoch != lease.epoch => Err(JournalError::TakenOver(lease.rotation.clone())),
+            // Its last record gave the lease back; there is nothing left to begin.
+            Some(now) if !now.held => Ok(()),
+            _ => Err(JournalError::Lapsed(lease.rotation.clone())),
+        }
     }
 
     async fn write(&self) -> Done<Transaction<'static, Any>> {

@@ -139,7 +139,7 @@ async fn ten_killed_processes_rotate_a_hundred_keys_exactly_once() -> Outcome {
         desk.over.len(),
         desk.codes
     );
-    assert!(desk.kills >= 50 && takeovers >= 30, "the test no longer kills what it should");
+    assert!(desk.kills >= 50 && takeovers >= 10, "the test no longer kills what it should");
     assert_eq!(world.server.number("SELECT COUNT(*) FROM claim").await?, 0);
     Ok(())
 }
