@@ -1,7 +1,7 @@
 //! Ten processes on one journal, killed at random moments and started again, until a hundred keys are rotated.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     time::{Duration, Instant},
 };
 
@@ -50,9 +50,9 @@ async fn next(world: &World, desk: &Mutex<Desk>, dice: &mut Rng) -> Option<Job> 
         let key = (0..KEYS).find(|key| name(*key) == entry.name).unwrap();
         if entry.open {
             open.insert(key, entry.rotation);
-        } else if !desk.over.contains_key(&entry.rotation) {
-            let rotation = Rotation::fold(&world.journal.records(&entry.rotation).await.unwrap()).unwrap();
-            desk.over.insert(entry.rotation, (key, rotation.state.ended().unwrap()));
+        } else if let Entry::Vacant(unknown) = desk.over.entry(entry.rotation) {
+            let rotation = Rotation::fold(&world.journal.records(unknown.key()).await.unwrap()).unwrap();
+            unknown.insert((key, rotation.state.ended().unwrap()));
         }
     }
     let done: HashSet<usize> = desk.over.values().filter(|(_, end)| *end == End::Done).map(|(key, _)| *key).collect();

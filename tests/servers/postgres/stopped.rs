@@ -21,8 +21,8 @@ fn signal(child: &Child, signal: Signal) -> Outcome {
     Ok(kill_process(pid, signal)?)
 }
 
-/// A run that has just promoted its new key, stopped.
-async fn stopped(world: &World) -> Result<Child, Broken> {
+/// A run that has just promoted its new key, and got this signal.
+async fn struck(world: &World, by: Signal) -> Result<Child, Broken> {
     let playbook = world.playbook(0).display().to_string();
     let mut command: Command = world.keyroll(&words(&["run", "--output", "json", &playbook]));
     let mut child = command.spawn()?;
@@ -30,7 +30,7 @@ async fn stopped(world: &World) -> Result<Child, Broken> {
     loop {
         let line = lines.next_line().await?.ok_or("it ended before the store had the new key")?;
         if serde_json::from_str::<serde_json::Value>(&line)?["event"]["did"]["promote"].is_u64() {
-            signal(&child, Signal::STOP)?;
+            signal(&child, by)?;
             break;
         }
     }
@@ -47,7 +47,7 @@ async fn deeds(world: &World) -> Result<(usize, (u64, String), Vec<String>), Bro
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_runner_that_was_taken_over_ends_and_changes_nothing_more() -> Outcome {
     let world = World::new(1, "3s", 2.0).await?;
-    let child = stopped(&world).await?;
+    let child = struck(&world, Signal::STOP).await?;
     let pid = child.id().ok_or("it has ended")?;
     let busy = world.keyroll(&words(&["resume"])).output().await?;
     let said = String::from_utf8(busy.stderr)?;
@@ -72,7 +72,7 @@ async fn a_stopped_runner_that_was_taken_over_ends_and_changes_nothing_more() ->
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_runner_whose_lease_lapsed_goes_on_only_by_resume() -> Outcome {
     let world = World::new(1, "3s", 1.0).await?;
-    let child = stopped(&world).await?;
+    let child = struck(&world, Signal::STOP).await?;
     until("the lease lapses", async || Ok(world.server.number("SELECT COUNT(*) FROM lease WHERE until <= clock_timestamp()").await? == 1))
         .await?;
     let before = deeds(&world).await?;
@@ -82,6 +82,17 @@ async fn a_stopped_runner_whose_lease_lapsed_goes_on_only_by_resume() -> Outcome
     assert_eq!(woken.status.code(), Some(5), "{said}");
     assert!(said.contains("its lease lapsed before it was renewed") && said.contains("keyroll resume "), "{said}");
     assert_eq!(deeds(&world).await?, before);
+    let resumed = world.keyroll(&words(&["resume"])).output().await?;
+    assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
+    world.assert_rotated_once(0).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_ends_in_an_orderly_way_gives_its_lease_back_at_once() -> Outcome {
+    let world = World::new(1, "3s", 600.0).await?;
+    let ended = struck(&world, Signal::TERM).await?.wait_with_output().await?;
+    assert_eq!(ended.status.code(), Some(6), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(world.server.number("SELECT COUNT(*) FROM lease").await?, 0, "nobody waits ten minutes for it");
     let resumed = world.keyroll(&words(&["resume"])).output().await?;
     assert_eq!(resumed.status.code(), Some(0), "{}", String::from_utf8_lossy(&resumed.stderr));
     world.assert_rotated_once(0).await

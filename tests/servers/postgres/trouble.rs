@@ -198,7 +198,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicBool>
                     if reaches {
                         server.write_all(text).await?;
                         // The server's answer: it is durable. Nobody hears it.
-                        server.read(&mut down).await?;
+                        let _heard = server.read(&mut down).await?;
                     }
                     return Ok(());
                 }
