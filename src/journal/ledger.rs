@@ -16,28 +16,8 @@ use crate::{
     record::{Decree, Decreed, Detail, Record, SCHEMA},
 };
 
-/// The form of the tables. A journal with another one is not used.
-const FORM: i64 = 2;
-
-const TABLES: &[&str] = &[
-    "CREATE TABLE meta (journal TEXT PRIMARY KEY, salt TEXT NOT NULL, form BIGINT NOT NULL)",
-    "CREATE TABLE rotation (id TEXT PRIMARY KEY, name TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL, \
-     head TEXT NOT NULL, held BIGINT NOT NULL)",
-    "CREATE TABLE claim (identity TEXT PRIMARY KEY, rotation TEXT NOT NULL)",
-    "CREATE TABLE event (rotation TEXT NOT NULL, seq BIGINT NOT NULL, epoch BIGINT NOT NULL, body TEXT NOT NULL, \
-     hash TEXT NOT NULL, PRIMARY KEY (rotation, seq))",
-    // taken: the rotation's seq when its runner took the row; 0: nobody has.
-    "CREATE TABLE inbox (rotation TEXT NOT NULL, id BIGINT NOT NULL, body TEXT NOT NULL, taken BIGINT NOT NULL, \
-     PRIMARY KEY (rotation, id))",
-    DECREE_TABLE,
-];
-
-/// What form 2 has and form 1 had not.
-const DECREE_TABLE: &str = "CREATE TABLE decree (seq BIGINT PRIMARY KEY, body TEXT NOT NULL, hash TEXT NOT NULL)";
-
 const DECREES: &str = "SELECT seq, body, hash FROM decree ORDER BY seq";
 const DECREE: &str = "INSERT INTO decree (seq, body, hash) VALUES ($1, $2, $3) ON CONFLICT (seq) DO NOTHING";
-const META: &str = "SELECT journal, salt, form FROM meta";
 const CLAIM: &str = "INSERT INTO claim (identity, rotation) VALUES ($1, $2) ON CONFLICT (identity) DO NOTHING";
 const BEGIN_ROTATION: &str =
     "INSERT INTO rotation (id, name, epoch, seq, head, held) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (id) DO NOTHING";
@@ -75,12 +55,6 @@ pub(super) struct Ledger {
     pub explain: Box<dyn Fn(&sqlx::Error) -> JournalError + Send + Sync>,
 }
 
-/// What a journal says of itself.
-pub(super) struct Meta {
-    pub id: String,
-    pub salt: Vec<u8>,
-}
-
 /// A rotation's own row.
 struct Stands {
     epoch: u64,
@@ -88,34 +62,9 @@ struct Stands {
     held: bool,
 }
 
-type Done<T> = Result<T, JournalError>;
+pub(super) type Done<T> = Result<T, JournalError>;
 
 impl Ledger {
-    /// Makes the tables, all or nothing; `first` and `more` are what this database needs besides.
-    pub async fn create(&self, id: &str, salt: &str, first: &[&'static str], more: &[&'static str]) -> Result<(), sqlx::Error> {
-        let mut tx = self.pool.begin_with(self.begin).await?;
-        for table in first.iter().chain(TABLES).chain(more) {
-            sqlx::query(*table).execute(&mut *tx).await?;
-        }
-        let meta = sqlx::query("INSERT INTO meta (journal, salt, form) VALUES ($1, $2, $3)").bind(id).bind(salt).bind(FORM);
-        meta.execute(&mut *tx).await?;
-        tx.commit().await
-    }
-
-    /// Brings the tables of an older keyroll up to [`FORM`]. Two at once: the second waits, and finds it done.
-    pub async fn update(&self) -> Done<()> {
-        let row = sqlx::query(META).fetch_optional(&self.pool).await.map_err(|e| (self.explain)(&e))?;
-        if !row.is_some_and(|row| self.get::<i64>(&row, "form").is_ok_and(|form| form == 1)) {
-            return Ok(());
-        }
-        let mut tx = self.write().await?;
-        let first = sqlx::query("UPDATE meta SET form = 2 WHERE form = 1").execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
-        if first.rows_affected() == 1 {
-            sqlx::query(DECREE_TABLE).execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
-        }
-        tx.commit().await.map_err(|e| (self.explain)(&e))
-    }
-
     /// One decree behind the last one. Two writers at once: the second sees the first's and goes behind it.
     pub async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Done<Decreed> {
         for _ in 0..DECREE_TRIES {
@@ -142,19 +91,6 @@ impl Ledger {
     fn decrees_from(&self, rows: &[AnyRow]) -> Done<(Vec<Decreed>, String)> {
         let row = |row: &AnyRow| Ok((self.count(row, "seq")?, self.get(row, "body")?, self.get(row, "hash")?));
         chain::verify_decrees(&rows.iter().map(row).collect::<Done<Vec<_>>>()?)
-    }
-
-    pub async fn meta(&self) -> Done<Meta> {
-        let row = sqlx::query(META).fetch_optional(&self.pool).await.map_err(|e| (self.explain)(&e))?;
-        let row = row.ok_or_else(|| JournalError::Corrupt("it has lost its id and salt: put a copy back".into()))?;
-        let form: i64 = self.get(&row, "form")?;
-        if form != FORM {
-            let what = format!("the journal was written by a newer keyroll (tables of form {form}; this one knows {FORM}): use that one");
-            return Err(JournalError::Corrupt(what));
-        }
-        let salt: String = self.get(&row, "salt")?;
-        let salt = unhex(&salt).ok_or_else(|| JournalError::Corrupt("its salt was changed: put a copy back".into()))?;
-        Ok(Meta { id: self.get(&row, "journal")?, salt })
     }
 
     /// Claims and first record, all or nothing; the answer is the first (sequence, hash).
@@ -332,7 +268,7 @@ impl Ledger {
         }
     }
 
-    async fn write(&self) -> Done<Transaction<'static, Any>> {
+    pub(super) async fn write(&self) -> Done<Transaction<'static, Any>> {
         self.pool.begin_with(self.begin).await.map_err(|e| (self.explain)(&e))
     }
 
@@ -393,7 +329,7 @@ impl Ledger {
         }
     }
 
-    fn get<T>(&self, row: &AnyRow, column: &str) -> Done<T>
+    pub(super) fn get<T>(&self, row: &AnyRow, column: &str) -> Done<T>
     where
         T: for<'r> sqlx::Decode<'r, Any> + sqlx::Type<Any>,
     {
@@ -408,9 +344,4 @@ impl Ledger {
 
 pub(super) fn small(number: u64) -> Done<i64> {
     i64::try_from(number).map_err(|_| JournalError::Corrupt(format!("{number} is no place in a rotation")))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
-    pairs.collect::<Option<Vec<u8>>>().filter(|bytes| bytes.len() == 32)
 }

@@ -8,6 +8,7 @@
 //!        ├─ address    its URL, and what may be shown of it
 //!        └─ lease      the row that says who drives a rotation, and until when
 //! ledger   the queries of both; the same text for every database
+//!   ├─ tables   their making and their forms
 //!   └─ chain    hashes, and what may stand in a chain (pure)
 //! down     a database's error in plain words
 //! ```
@@ -21,6 +22,7 @@ mod lock;
 mod place;
 mod postgres;
 mod sqlite;
+mod tables;
 
 use std::path::PathBuf;
 
