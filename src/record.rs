@@ -258,7 +258,7 @@ pub struct Missing {
     pub why: String,
 }
 
-/// A wait that outlives the process; all three clocks must agree that it is over (a jump can only lengthen it).
+/// A wait that outlives the process; all clocks must agree that it is over (a jump can only lengthen it).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Waiting {
     /// How long.
@@ -267,6 +267,9 @@ pub struct Waiting {
     pub since: DateTime<Utc>,
     /// A store's clock when it began, where one tells.
     pub store_since: Option<DateTime<Utc>>,
+    /// The journal's clock when it began, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_since: Option<DateTime<Utc>>,
     /// What it is for, in words.
     pub what_for: String,
 }

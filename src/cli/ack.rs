@@ -1,11 +1,7 @@
 //! `keyroll ack`: a person has seen that a rotation is held.
 
 use super::{App, Fail, app, resume::person};
-use crate::{
-    ports::{Clock, Journal},
-    record::Decree,
-    report,
-};
+use crate::{ports::Clock, record::Decree, report};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -18,7 +14,7 @@ pub struct Args {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app::required(app).await?;
-    let mut rotation = app::find(&journal, args.rotation.as_deref()).await?;
+    let mut rotation = app::find(journal, args.rotation.as_deref()).await?;
     if rotation.state.held.is_none() {
         return Err(Fail::usage(format!("rotation {} is not held: there is nothing to see to", rotation.id)).of(&rotation));
     }

@@ -30,7 +30,7 @@ pub struct Args {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app::required(app).await?;
-    let found = app::find(&journal, Some(&args.rotation)).await?;
+    let found = app::find(journal, Some(&args.rotation)).await?;
     let before = load::journaled(app, &found.plan.origin, &found.playbook)?;
     let Some(after) = load::files(app, std::slice::from_ref(&args.playbook))?.pop() else { return Err(Fail::usage("no playbook there")) };
     let names = |loaded: &load::Loaded| loaded.book.consumers.iter().map(|consumer| consumer.name.clone()).collect::<Vec<_>>();
@@ -58,8 +58,8 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
             .next(format!("keyroll rollback {}, then run the changed playbook", found.id)));
     }
     let detail = Detail::Person { by: person(), reason: args.reason.clone(), playbook: Some(after.book.source.text.clone()), waiver: None };
-    let (mut rotation, mut lease) = take(app, &journal, &found.id, &mut Blind).await?;
-    append(app, &journal, &mut lease, &mut rotation, Event::Asked(Ask::Amend), detail, &mut Blind).await?;
+    let (mut rotation, mut lease) = take(app, journal, &found.id, &mut Blind).await?;
+    append(app, journal, &mut lease, &mut rotation, Event::Asked(Ask::Amend), detail, &mut Blind).await?;
     anstream::println!("rotation {} has the changed playbook; all evidence will be taken again", rotation.id);
     anstream::println!("next: keyroll resume {}", rotation.id);
     Ok(0)

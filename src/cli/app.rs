@@ -1,11 +1,13 @@
 //! What verbs share: the journal, the adapters, the clock and the output.
 
-use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
 
 use super::{Fail, Global, Output};
 use crate::{
     adapters::{Ctx, clock::System, registry::Registry, secrets, wire::Wire},
-    journal::{self, SqliteJournal},
+    journal::{self, Place},
     ports::Journal,
     rotation::Rotation,
 };
@@ -18,12 +20,13 @@ pub struct App {
     pub clock: System,
     /// All adapters.
     pub registry: Registry,
+    journal: OnceCell<Box<dyn Journal>>,
 }
 
 impl App {
     /// With the adapters that come with keyroll.
     pub fn new(global: Global) -> Self {
-        Self { global, clock: System::new(), registry: Registry::builtin() }
+        Self { global, clock: System::new(), registry: Registry::builtin(), journal: OnceCell::new() }
     }
 
     /// What adapters are built with.
@@ -33,25 +36,38 @@ impl App {
     }
 
     /// The journal's place.
-    pub fn journal_path(&self) -> Result<PathBuf, Fail> {
-        match &self.global.journal {
-            Some(path) => Ok(path.clone()),
-            None => journal::default_path().map_err(Fail::from),
+    pub fn place(&self) -> Result<Place, Fail> {
+        let Some(named) = &self.global.journal else { return Ok(Place::File(journal::default_path()?)) };
+        let place = Place::read(named);
+        if place.shows_password(std::env::args_os()) {
+            return Err(Fail::usage("a password on the command line is shown to everybody who lists processes")
+                .detail("put the whole URL into KEYROLL_JOURNAL, or the password alone into PGPASSWORD or ~/.pgpass (PGPASSFILE)"));
         }
+        Ok(place)
     }
 
     /// The journal, made if it is not there yet.
-    pub async fn journal(&self) -> Result<SqliteJournal, Fail> {
-        Ok(SqliteJournal::open(&self.journal_path()?).await?)
+    pub async fn journal(&self) -> Result<&dyn Journal, Fail> {
+        let open = async || self.place()?.open().await.map_err(Fail::from);
+        Ok(self.journal.get_or_try_init(open).await?.as_ref())
     }
 
     /// The journal for reading; none where nothing was ever rotated.
-    pub async fn existing_journal(&self) -> Result<Option<SqliteJournal>, Fail> {
-        let path = self.journal_path()?;
-        if !path.exists() {
-            return Ok(None);
+    pub async fn existing_journal(&self) -> Result<Option<&dyn Journal>, Fail> {
+        if self.journal.get().is_none()
+            && let Some(found) = self.place()?.open_existing().await?
+        {
+            // Whoever was quicker opened the same one.
+            let _ = self.journal.set(found);
         }
-        Ok(Some(SqliteJournal::open(&path).await?))
+        Ok(self.journal.get().map(AsRef::as_ref))
+    }
+
+    /// Gives back what is still on its way back; a server that is gone is not waited for.
+    pub async fn close(&self) {
+        if let Some(journal) = self.journal.get() {
+            let _ = tokio::time::timeout(Duration::from_secs(3), journal.close()).await;
+        }
     }
 
     /// Whether standard output is for programs.
@@ -98,9 +114,8 @@ pub async fn find(journal: &dyn Journal, word: Option<&str>) -> Result<Rotation,
 }
 
 /// The journal that must be there, for verbs about a rotation.
-pub async fn required(app: &App) -> Result<SqliteJournal, Fail> {
-    let path = app.journal_path()?;
-    let none =
-        || Fail::usage(format!("there is no journal at {}: nothing was rotated with it", path.display())).next("keyroll run PLAYBOOK");
+pub async fn required(app: &App) -> Result<&dyn Journal, Fail> {
+    let place = app.place()?;
+    let none = || Fail::usage(format!("there is no journal at {place}: nothing was rotated with it")).next("keyroll run PLAYBOOK");
     app.existing_journal().await?.ok_or_else(none)
 }

@@ -82,7 +82,6 @@ struct Declared {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app.journal().await?;
-    let journal: &dyn Journal = &journal;
     let (loaded, known) = find(app, journal, &args.playbook).await?;
     let open = holder(journal, &loaded).await?;
     if args.print {

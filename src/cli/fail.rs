@@ -128,6 +128,9 @@ impl From<JournalError> for Fail {
             JournalError::Open(id) => Self::new(4, what).next(format!("keyroll show {id}")).next(format!("keyroll resume {id}")),
             JournalError::Busy(id, _) => Self::new(4, what).next(format!("keyroll show {id}")),
             JournalError::TakenOver(id) => Self::new(4, what).detail("this process stopped at once").next(format!("keyroll show {id}")),
+            JournalError::Lapsed(id) => Self::new(5, what)
+                .detail("this process was stopped, or did not reach the journal, for longer than its lease; it did nothing more")
+                .next(format!("keyroll resume {id}")),
             JournalError::Unknown(_) => Self::usage(what).next("keyroll history"),
             JournalError::Corrupt(_) => Self::new(5, what).detail("nothing was done: keyroll never acts on a record that it cannot trust"),
             JournalError::Down(_) => Self::new(5, what).detail("no journal, no effect: nothing more is done"),

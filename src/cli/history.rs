@@ -8,7 +8,7 @@ pub async fn run(app: &App) -> Result<u8, Fail> {
     if app.json() {
         println!("{}", report::status_json(&rotations, app.clock.now()));
     } else if rotations.is_empty() {
-        anstream::println!("no rotations yet in {}\nnext: keyroll run PLAYBOOK, or keyroll demo to see one", app.journal_path()?.display());
+        anstream::println!("no rotations yet in {}\nnext: keyroll run PLAYBOOK, or keyroll demo to see one", app.place()?);
     } else {
         anstream::print!("{}", report::history(&rotations));
     }

@@ -25,7 +25,7 @@ mod validate;
 mod waive;
 mod when;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -48,9 +48,10 @@ const EXIT_CODES: &str = "Exit codes: 0 done · 1 failed and rolled back · 2 us
 /// What every verb takes.
 #[derive(Args, Clone)]
 pub struct Global {
-    /// The journal's file [default: keyroll/journal.db in the XDG state folder]
-    #[arg(long, global = true, env = "KEYROLL_JOURNAL", value_name = "FILE")]
-    journal: Option<PathBuf>,
+    /// The journal: a file, or postgres://USER@HOST/DATABASE for many runners; a password in KEYROLL_JOURNAL or PGPASSWORD
+    /// only [default: keyroll/journal.db in the XDG state folder]
+    #[arg(long, global = true, env = "KEYROLL_JOURNAL", hide_env_values = true, value_name = "FILE|URL", value_hint = clap::ValueHint::AnyPath)]
+    journal: Option<OsString>,
     /// How long a call that gets no answer is repeated before keyroll stops; `keyroll resume` goes on then
     #[arg(long, global = true, value_name = "TIME", default_value = "2m")]
     patience: crate::playbook::Span,
@@ -147,7 +148,7 @@ pub fn start(cli: Cli) -> ExitCode {
     };
     let result = runtime.block_on(async {
         let app = App::new(global.clone());
-        match cli.verb {
+        let result = match cli.verb {
             Verb::Init(args) => init::run(&args),
             Verb::Validate(args) => validate::run(&app, &args),
             Verb::Schema => schema::run(&app),
@@ -165,7 +166,9 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Ack(args) => ack::run(&app, &args).await,
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
-        }
+        };
+        app.close().await;
+        result
     });
     // A reading that is still under way must not keep the terminal.
     runtime.shutdown_background();

@@ -72,7 +72,6 @@ impl Old {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app.existing_journal().await?;
-    let journal = journal.as_ref().map(|journal| journal as &dyn Journal);
     for loaded in load::files(app, &args.playbooks)? {
         let plan = make(app, &loaded, &args.old, journal).await?;
         print(app, &plan);

@@ -9,6 +9,7 @@ use crate::{
     protocol::{Ask, Event},
     record::Detail,
     report,
+    rotation::Rotation,
 };
 
 #[derive(clap::Args)]
@@ -24,12 +25,9 @@ pub struct Args {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app::required(app).await?;
-    let found = app::find(&journal, args.rotation.as_deref()).await?;
+    let found = app::find(journal, args.rotation.as_deref()).await?;
     if found.state.ended().is_some() {
-        if !app.json() {
-            anstream::println!("rotation {} is over: {}", found.id, report::words::keys(&found));
-        }
-        return Ok(report::exit_code(&found));
+        return Ok(over(app, &found));
     }
     let Some(reason) = args.reason.as_ref().map_or(found.state.held.is_none().then_some(None), |reason| Some(Some(reason.clone()))) else {
         // A timer that resumes everything must not answer for a person.
@@ -41,12 +39,26 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     };
     let loaded = load::journaled(app, &found.plan.origin, &found.playbook)?;
     let mut view = drive::view(app);
-    let (mut rotation, mut lease) = take(app, &journal, &found.id, view.as_mut()).await?;
+    let (mut rotation, mut lease) = match take(app, journal, &found.id, view.as_mut()).await {
+        Ok(taken) => taken,
+        // Another process may have ended it since it was found.
+        Err(fail) => {
+            let now = app::rotation(journal, &found.id).await?;
+            return if now.state.ended().is_some() { Ok(over(app, &now)) } else { Err(fail) };
+        }
+    };
     if rotation.state.held.is_some() {
         let detail = Detail::Person { by: person(), reason, playbook: None, waiver: None };
-        append(app, &journal, &mut lease, &mut rotation, Event::Asked(Ask::GoOn), detail, view.as_mut()).await?;
+        append(app, journal, &mut lease, &mut rotation, Event::Asked(Ask::GoOn), detail, view.as_mut()).await?;
     }
-    drive::drive(app, &loaded, &journal, rotation, lease, view.as_mut(), args.waiting).await
+    drive::drive(app, &loaded, journal, rotation, lease, view.as_mut(), args.waiting).await
+}
+
+fn over(app: &App, rotation: &Rotation) -> u8 {
+    if !app.json() {
+        anstream::println!("rotation {} is over: {}", rotation.id, report::words::keys(rotation));
+    }
+    report::exit_code(rotation)
 }
 
 /// The operating system's user, for the record.

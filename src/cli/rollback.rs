@@ -25,7 +25,7 @@ pub struct Args {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app::required(app).await?;
-    let found = app::find(&journal, args.rotation.as_deref()).await?;
+    let found = app::find(journal, args.rotation.as_deref()).await?;
     if !allows(&found.state, Ask::Rollback) {
         let why = match (found.state.ended(), found.state.once_off) {
             (Some(_), _) => "it is over",
@@ -38,12 +38,12 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let detail = Detail::Person { by: person(), reason: args.reason.clone(), playbook: None, waiver: None };
     let event = Event::Asked(Ask::Rollback);
     let mut view = drive::view(app);
-    match take(app, &journal, &found.id, view.as_mut()).await {
+    match take(app, journal, &found.id, view.as_mut()).await {
         Ok((mut rotation, mut lease)) => {
-            append(app, &journal, &mut lease, &mut rotation, event, detail, view.as_mut()).await?;
-            drive::drive(app, &loaded, &journal, rotation, lease, view.as_mut(), args.waiting).await
+            append(app, journal, &mut lease, &mut rotation, event, detail, view.as_mut()).await?;
+            drive::drive(app, &loaded, journal, rotation, lease, view.as_mut(), args.waiting).await
         }
-        Err(fail) if fail.code() == 4 => leave(&journal, &found.id, Note { event, detail }).await,
+        Err(fail) if fail.code() == 4 => leave(journal, &found.id, Note { event, detail }).await,
         Err(fail) => Err(fail),
     }
 }

@@ -40,7 +40,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let mut worst = 0;
     let many = books.len() > 1;
     for loaded in books {
-        match one(app, args, &loaded, &journal).await {
+        match one(app, args, &loaded, journal).await {
             Ok(code) => worst = worse(worst, code),
             Err(fail) if many => {
                 // The other playbooks are other keys: one that cannot run must not keep them from rotating.

@@ -1,10 +1,7 @@
 //! `keyroll show`: everything about one rotation.
 
 use super::{App, Fail, app};
-use crate::{
-    ports::{Clock, Journal},
-    report,
-};
+use crate::{ports::Clock, report};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -14,7 +11,7 @@ pub struct Args {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app::required(app).await?;
-    let mut rotation = app::find(&journal, args.rotation.as_deref()).await?;
+    let mut rotation = app::find(journal, args.rotation.as_deref()).await?;
     rotation.heed(&journal.decrees().await?);
     let records = journal.records(&rotation.id).await?;
     if app.json() {

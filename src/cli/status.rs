@@ -1,11 +1,7 @@
 //! `keyroll status`: each playbook's newest rotation, and what it needs.
 
 use super::{App, Fail, approve};
-use crate::{
-    ports::{Clock, Journal},
-    report,
-    rotation::Rotation,
-};
+use crate::{ports::Clock, report, rotation::Rotation};
 
 pub async fn run(app: &App) -> Result<u8, Fail> {
     let rotations = newest(all(app).await?);
@@ -26,7 +22,7 @@ pub async fn run(app: &App) -> Result<u8, Fail> {
         anstream::println!("{}\n  → keyroll approve {}", proposal.line(), proposal.id);
     }
     if rotations.is_empty() && waiting.is_empty() {
-        anstream::println!("no rotations yet in {}\nnext: keyroll run PLAYBOOK, or keyroll demo to see one", app.journal_path()?.display());
+        anstream::println!("no rotations yet in {}\nnext: keyroll run PLAYBOOK, or keyroll demo to see one", app.place()?);
     } else if !rotations.is_empty() {
         anstream::print!("{}", report::table(&rotations, app.clock.now()));
     }
@@ -52,7 +48,7 @@ pub async fn all(app: &App) -> Result<Vec<Rotation>, Fail> {
     let decrees = journal.decrees().await?;
     let mut rotations = Vec::new();
     for entry in journal.entries().await? {
-        let mut rotation = super::app::rotation(&journal, &entry.rotation).await?;
+        let mut rotation = super::app::rotation(journal, &entry.rotation).await?;
         rotation.heed(&decrees);
         rotations.push(rotation);
     }

@@ -29,7 +29,7 @@ pub struct Args {
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app::required(app).await?;
-    let found = app::find(&journal, args.rotation.as_deref()).await?;
+    let found = app::find(journal, args.rotation.as_deref()).await?;
     if !found.plan.consumers.iter().any(|consumer| consumer.name == args.consumer) {
         let names: Vec<_> = found.plan.consumers.iter().map(|consumer| consumer.name.as_str()).collect();
         return Err(Fail::usage(format!("the playbook has no consumer `{}`; it has {}", args.consumer, names.join(", "))));
@@ -48,8 +48,8 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     }
     let waiver = Waiver { consumer: args.consumer.clone(), instance: args.instance.clone().map(InstanceId::new) };
     let detail = Detail::Person { by: person(), reason: Some(args.reason.clone()), playbook: None, waiver: Some(waiver) };
-    let (mut rotation, mut lease) = take(app, &journal, &found.id, &mut Blind).await?;
-    append(app, &journal, &mut lease, &mut rotation, Event::Asked(Ask::Waive), detail, &mut Blind).await?;
+    let (mut rotation, mut lease) = take(app, journal, &found.id, &mut Blind).await?;
+    append(app, journal, &mut lease, &mut rotation, Event::Asked(Ask::Waive), detail, &mut Blind).await?;
     let whom = args.instance.as_deref().map_or_else(|| format!("all of {}", args.consumer), |id| format!("{id} of {}", args.consumer));
     anstream::println!("{whom} need not prove anything in rotation {}; that may break it if it still uses the old key", rotation.id);
     anstream::println!("next: keyroll resume {}", rotation.id);

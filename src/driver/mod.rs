@@ -107,7 +107,7 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
             let now = runner.clock.now();
             let lasts = (closed.until - now).to_std().unwrap_or_default();
             if rotation.gated.as_ref().is_none_or(|known| known.what_for != closed.why) {
-                let waiting = Waiting { lasts, since: now, store_since: None, what_for: closed.why };
+                let waiting = Waiting { lasts, since: now, store_since: None, journal_since: None, what_for: closed.why };
                 commit(runner, &mut hands, rotation, lease, Event::Gated, Detail::Waiting(waiting)).await?;
             }
             if lasts > runner.longest_wait {
@@ -275,7 +275,7 @@ async fn hear(runner: &Runner<'_>, hands: &mut Hands<'_>, rotation: &mut Rotatio
 }
 
 impl Hands<'_> {
-    async fn park(&mut self, rotation: &Rotation, pause: Pause) -> Result<Detail, Failure> {
+    async fn park(&mut self, rotation: &Rotation, pause: Pause) -> Result<Detail, Halt> {
         let waits = &rotation.plan.waits;
         let (lasts, what_for) = match pause {
             Pause::Grace => (waits.grace, "nobody may still be about to read or use the old key"),
@@ -288,21 +288,32 @@ impl Hands<'_> {
             Pause::Revoke => (Duration::ZERO, "the leaked key is deleted then, whatever the state"),
         };
         self.waiting = Some(self.clock.steady());
-        let store_since = self.store_clock().await;
-        Ok(Detail::Waiting(Waiting { lasts, since: self.clock.now(), store_since, what_for: what_for.into() }))
+        let (store_since, journal_since) = (self.store_clock().await, self.journal.clock().await?);
+        Ok(Detail::Waiting(Waiting { lasts, since: self.clock.now(), store_since, journal_since, what_for: what_for.into() }))
     }
 
     /// What is left of the wait that is on, by the slowest clock we have.
-    async fn left(&mut self, rotation: &Rotation) -> Result<Duration, Failure> {
+    async fn left(&mut self, rotation: &Rotation) -> Result<Duration, Halt> {
         let Some(waiting) = &rotation.waiting else { return Ok(Duration::ZERO) };
         let wall = (self.clock.now() - waiting.since).to_std().unwrap_or_default();
         let steady = self.waiting.map(|since| self.clock.steady().saturating_sub(since));
         let ours = left(waiting.lasts, [Some(wall), steady].into_iter().flatten());
-        let Some(since) = waiting.store_since.filter(|_| ours.is_zero() && !waiting.lasts.is_zero()) else { return Ok(ours) };
-        // Whole seconds on the wire: one is given back, or a wait of seconds would never agree with ours.
-        let Some(now) = self.store_clock().await else { return Ok(Duration::from_secs(1)) };
-        let theirs = (now - since).to_std().unwrap_or_default() + Duration::from_secs(1);
-        Ok(left(waiting.lasts, [Some(wall), steady, Some(theirs)].into_iter().flatten()))
+        if !ours.is_zero() || waiting.lasts.is_zero() {
+            return Ok(ours);
+        }
+        // The other clocks only once ours says that it is over: asking them costs a call. One that told its time and no
+        // longer does keeps the wait on.
+        let mut clocks = vec![wall];
+        if let Some(since) = waiting.store_since {
+            let Some(now) = self.store_clock().await else { return Ok(Duration::from_secs(1)) };
+            // Whole seconds on the wire: one is given back, or a wait of seconds would never agree with ours.
+            clocks.push((now - since).to_std().unwrap_or_default() + Duration::from_secs(1));
+        }
+        if let Some(since) = waiting.journal_since {
+            let Some(now) = self.journal.clock().await? else { return Ok(Duration::from_secs(1)) };
+            clocks.push((now - since).to_std().unwrap_or_default());
+        }
+        Ok(left(waiting.lasts, clocks))
     }
 
     /// The first clock that a store tells.

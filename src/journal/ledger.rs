@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use sqlx::{Any, AnyPool, Row as _, Transaction, any::AnyRow};
 
-use super::chain::{self, Row, Tip};
+use super::{
+    chain::{self, Row, Tip},
+    lease::Leases,
+};
 use crate::{
     ids::{Identity, RotationId},
     ports::{Entry, JournalError, Lease, Note, Opening},
@@ -13,28 +16,8 @@ use crate::{
     record::{Decree, Decreed, Detail, Record, SCHEMA},
 };
 
-/// The form of the tables. A journal with another one is not used.
-const FORM: i64 = 2;
-
-const TABLES: &[&str] = &[
-    "CREATE TABLE meta (journal TEXT PRIMARY KEY, salt TEXT NOT NULL, form BIGINT NOT NULL)",
-    "CREATE TABLE rotation (id TEXT PRIMARY KEY, name TEXT NOT NULL, epoch BIGINT NOT NULL, seq BIGINT NOT NULL, \
-     head TEXT NOT NULL, held BIGINT NOT NULL)",
-    "CREATE TABLE claim (identity TEXT PRIMARY KEY, rotation TEXT NOT NULL)",
-    "CREATE TABLE event (rotation TEXT NOT NULL, seq BIGINT NOT NULL, epoch BIGINT NOT NULL, body TEXT NOT NULL, \
-     hash TEXT NOT NULL, PRIMARY KEY (rotation, seq))",
-    // taken: the rotation's seq when its runner took the row; 0: nobody has.
-    "CREATE TABLE inbox (rotation TEXT NOT NULL, id BIGINT NOT NULL, body TEXT NOT NULL, taken BIGINT NOT NULL, \
-     PRIMARY KEY (rotation, id))",
-    DECREE_TABLE,
-];
-
-/// What form 2 has and form 1 had not.
-const DECREE_TABLE: &str = "CREATE TABLE decree (seq BIGINT PRIMARY KEY, body TEXT NOT NULL, hash TEXT NOT NULL)";
-
 const DECREES: &str = "SELECT seq, body, hash FROM decree ORDER BY seq";
 const DECREE: &str = "INSERT INTO decree (seq, body, hash) VALUES ($1, $2, $3) ON CONFLICT (seq) DO NOTHING";
-const META: &str = "SELECT journal, salt, form FROM meta";
 const CLAIM: &str = "INSERT INTO claim (identity, rotation) VALUES ($1, $2) ON CONFLICT (identity) DO NOTHING";
 const BEGIN_ROTATION: &str =
     "INSERT INTO rotation (id, name, epoch, seq, head, held) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (id) DO NOTHING";
@@ -42,7 +25,8 @@ const INSERT: &str = "INSERT INTO event (rotation, seq, epoch, body, hash) VALUE
 const ADVANCE: &str =
     "UPDATE rotation SET seq = $1, head = $2, held = $3 WHERE id = $4 AND epoch = $5 AND seq = $6 AND head = $7 AND held = 1";
 const RELEASE: &str = "DELETE FROM claim WHERE rotation = $1";
-const STANDS: &str = "SELECT epoch, seq, head, held FROM rotation WHERE id = $1";
+/// A rotation's own row.
+pub(super) const STANDS: &str = "SELECT epoch, seq, head, held FROM rotation WHERE id = $1";
 const TAKE: &str = "UPDATE rotation SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch, seq, head";
 // What the last runner took and never recorded is asked again.
 const ASK_AGAIN: &str = "UPDATE inbox SET taken = 0 WHERE rotation = $1 AND taken = $2";
@@ -64,13 +48,11 @@ pub(super) struct Ledger {
     pub pool: AnyPool,
     /// Starts a transaction that will write.
     pub begin: &'static str,
+    /// [`STANDS`], which also waits for whoever writes that row, and keeps others from it to the transaction's end.
+    pub stands: &'static str,
+    /// Where runners are known by rows; elsewhere the caller holds a lock of another kind.
+    pub leases: Option<Leases>,
     pub explain: Box<dyn Fn(&sqlx::Error) -> JournalError + Send + Sync>,
-}
-
-/// What a journal says of itself.
-pub(super) struct Meta {
-    pub id: String,
-    pub salt: Vec<u8>,
 }
 
 /// A rotation's own row.
@@ -80,33 +62,9 @@ struct Stands {
     held: bool,
 }
 
-type Done<T> = Result<T, JournalError>;
+pub(super) type Done<T> = Result<T, JournalError>;
 
 impl Ledger {
-    /// Makes the tables, unless they stand.
-    pub async fn create(&self, id: &str, salt: &str) -> Done<()> {
-        let mut tx = self.write().await?;
-        for table in TABLES {
-            sqlx::query(*table).execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
-        }
-        let meta = sqlx::query("INSERT INTO meta (journal, salt, form) VALUES ($1, $2, $3)").bind(id).bind(salt).bind(FORM);
-        meta.execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
-        tx.commit().await.map_err(|e| (self.explain)(&e))
-    }
-
-    /// Brings the tables of an older keyroll up to [`FORM`].
-    pub async fn update(&self) -> Done<()> {
-        let mut tx = self.write().await?;
-        let row = sqlx::query(META).fetch_optional(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
-        if !row.is_some_and(|row| self.get::<i64>(&row, "form").is_ok_and(|form| form == 1)) {
-            return tx.rollback().await.map_err(|e| (self.explain)(&e));
-        }
-        for text in [DECREE_TABLE, "UPDATE meta SET form = 2"] {
-            sqlx::query(text).execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
-        }
-        tx.commit().await.map_err(|e| (self.explain)(&e))
-    }
-
     /// One decree behind the last one. Two writers at once: the second sees the first's and goes behind it.
     pub async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Done<Decreed> {
         for _ in 0..DECREE_TRIES {
@@ -135,19 +93,6 @@ impl Ledger {
         chain::verify_decrees(&rows.iter().map(row).collect::<Done<Vec<_>>>()?)
     }
 
-    pub async fn meta(&self) -> Done<Meta> {
-        let row = sqlx::query(META).fetch_optional(&self.pool).await.map_err(|e| (self.explain)(&e))?;
-        let row = row.ok_or_else(|| JournalError::Corrupt("it has lost its id and salt: put a copy back".into()))?;
-        let form: i64 = self.get(&row, "form")?;
-        if form != FORM {
-            let what = format!("the journal was written by a newer keyroll (tables of form {form}; this one knows {FORM}): use that one");
-            return Err(JournalError::Corrupt(what));
-        }
-        let salt: String = self.get(&row, "salt")?;
-        let salt = unhex(&salt).ok_or_else(|| JournalError::Corrupt("its salt was changed: put a copy back".into()))?;
-        Ok(Meta { id: self.get(&row, "journal")?, salt })
-    }
-
     /// Claims and first record, all or nothing; the answer is the first (sequence, hash).
     pub async fn open(&self, opening: Opening<'_>) -> Done<Tip> {
         let rotation = opening.rotation;
@@ -165,10 +110,13 @@ impl Ledger {
         let mut tx = self.write().await?;
         // In order, so that two openings never wait for each other's claims crosswise.
         for identity in opening.identities.iter().collect::<BTreeSet<_>>() {
-            let claim = sqlx::query(CLAIM).bind(identity.as_str()).bind(rotation.as_str());
-            if claim.execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?.rows_affected() != 1 {
-                let row = sqlx::query(HOLDER).bind(identity.as_str()).fetch_one(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
-                return Err(JournalError::Open(RotationId::new(self.get::<String>(&row, "rotation")?)));
+            let claim = || sqlx::query(CLAIM).bind(identity.as_str()).bind(rotation.as_str());
+            while claim().execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?.rows_affected() != 1 {
+                // Nobody: it was given back in between.
+                let row = sqlx::query(HOLDER).bind(identity.as_str()).fetch_optional(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
+                if let Some(row) = row {
+                    return Err(JournalError::Open(RotationId::new(self.get::<String>(&row, "rotation")?)));
+                }
             }
         }
         let begin = sqlx::query(BEGIN_ROTATION).bind(rotation.as_str()).bind(opening.name).bind(1i64).bind(1i64).bind(&tip.head);
@@ -176,13 +124,14 @@ impl Ledger {
             return Err(JournalError::Down(format!("it already has a rotation {rotation}: begin again, for a new id")));
         }
         self.insert(&mut tx, &record, &body, &tip.head).await?;
+        self.hold(&mut tx, &rotation, 1).await?;
         if let Err(error) = tx.commit().await {
             self.settle(&error, &rotation, 1, None, &tip).await?;
         }
         Ok(tip)
     }
 
-    /// A higher epoch for whoever holds the lock.
+    /// A higher epoch for whoever holds the lock, or takes the lease here.
     pub async fn take(&self, rotation: &RotationId) -> Done<(u64, Tip)> {
         let mut tx = self.write().await?;
         let row = sqlx::query(TAKE).bind(rotation.as_str()).fetch_optional(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
@@ -191,7 +140,8 @@ impl Ledger {
         let again = sqlx::query(ASK_AGAIN).bind(rotation.as_str()).bind(small(seq)?);
         again.execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
         let tip = Tip { seq, head: self.get(&row, "head")? };
-        // Unknown or not: a lost answer only costs a number.
+        self.hold(&mut tx, rotation, epoch).await?;
+        // Unknown or not: a lost answer only costs a number, or a lease that lapses.
         tx.commit().await.map_err(|e| (self.explain)(&e))?;
         Ok((epoch, tip))
     }
@@ -209,6 +159,14 @@ impl Ledger {
         if advance.execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?.rows_affected() != 1 {
             tx.rollback().await.map_err(|e| (self.explain)(&e))?;
             return Err(self.why_not(lease).await?);
+        }
+        if let Some(leases) = &self.leases {
+            if !leases.renew(&mut *tx, &lease.rotation, small(lease.epoch)?).await.map_err(|e| (self.explain)(&e))? {
+                return Err(JournalError::Lapsed(lease.rotation.clone()));
+            }
+            if closes {
+                leases.free(&mut *tx, &lease.rotation, small(lease.epoch)?).await.map_err(|e| (self.explain)(&e))?;
+            }
         }
         self.insert(&mut tx, &record, &body, &head).await?;
         if closes {
@@ -286,7 +244,31 @@ impl Ledger {
         Ok(Some(note))
     }
 
-    async fn write(&self) -> Done<Transaction<'static, Any>> {
+    /// Takes the lease row, where there are such rows.
+    async fn hold(&self, tx: &mut Transaction<'static, Any>, rotation: &RotationId, epoch: u64) -> Done<()> {
+        let Some(leases) = &self.leases else { return Ok(()) };
+        if leases.take(tx, rotation, small(epoch)?).await.map_err(|e| (self.explain)(&e))? {
+            return Ok(());
+        }
+        let by = leases.holder(tx, rotation).await.map_err(|e| (self.explain)(&e))?;
+        Err(JournalError::Busy(rotation.clone(), by))
+    }
+
+    /// Whether the lease's runner may still begin something.
+    pub async fn held(&self, lease: &Lease) -> Done<()> {
+        let Some(leases) = &self.leases else { return Ok(()) };
+        if leases.held(&self.pool, &lease.rotation, small(lease.epoch)?).await.map_err(|e| (self.explain)(&e))? {
+            return Ok(());
+        }
+        match self.now(&lease.rotation, STANDS).await? {
+            Some(now) if now.epoch != lease.epoch => Err(JournalError::TakenOver(lease.rotation.clone())),
+            // Its last record gave the lease back; there is nothing left to begin.
+            Some(now) if !now.held => Ok(()),
+            _ => Err(JournalError::Lapsed(lease.rotation.clone())),
+        }
+    }
+
+    pub(super) async fn write(&self) -> Done<Transaction<'static, Any>> {
         self.pool.begin_with(self.begin).await.map_err(|e| (self.explain)(&e))
     }
 
@@ -303,7 +285,7 @@ impl Ledger {
     }
 
     async fn stands(&self, tx: &mut Transaction<'static, Any>, rotation: &RotationId) -> Done<Option<Stands>> {
-        let row = sqlx::query(STANDS).bind(rotation.as_str()).fetch_optional(&mut **tx).await.map_err(|e| (self.explain)(&e))?;
+        let row = sqlx::query(self.stands).bind(rotation.as_str()).fetch_optional(&mut **tx).await.map_err(|e| (self.explain)(&e))?;
         row.map(|row| self.stands_from(&row)).transpose()
     }
 
@@ -312,15 +294,15 @@ impl Ledger {
         Ok(Stands { epoch: self.count(row, "epoch")?, tip, held: self.get::<i64>(row, "held")? != 0 })
     }
 
-    async fn now(&self, rotation: &RotationId) -> Done<Option<Stands>> {
-        let row = sqlx::query(STANDS).bind(rotation.as_str()).fetch_optional(&self.pool).await.map_err(|e| (self.explain)(&e))?;
+    async fn now(&self, rotation: &RotationId, text: &'static str) -> Done<Option<Stands>> {
+        let row = sqlx::query(text).bind(rotation.as_str()).fetch_optional(&self.pool).await.map_err(|e| (self.explain)(&e))?;
         row.map(|row| self.stands_from(&row)).transpose()
     }
 
     /// Why a rotation does not stand where its lease says.
     async fn why_not(&self, lease: &Lease) -> Done<JournalError> {
         let rotation = &lease.rotation;
-        Ok(match self.now(rotation).await? {
+        Ok(match self.now(rotation, STANDS).await? {
             None => JournalError::Unknown(rotation.to_string()),
             Some(now) if now.epoch == lease.epoch && now.tip.seq == lease.seq && now.tip.head == lease.head => {
                 JournalError::Down(format!("rotation {rotation} is over and takes no more records"))
@@ -334,7 +316,8 @@ impl Ledger {
 
     /// A commit that failed may have happened: reads what is there now. `Ok`: it did.
     async fn settle(&self, error: &sqlx::Error, rotation: &RotationId, epoch: u64, before: Option<&Tip>, after: &Tip) -> Done<()> {
-        let now = self.now(rotation).await.map_err(|_| {
+        // A connection may be lost while its commit is still under way: that is waited for.
+        let now = self.now(rotation, self.stands).await.map_err(|_| {
             let (JournalError::Down(why) | JournalError::Corrupt(why)) = (self.explain)(error) else { return (self.explain)(error) };
             JournalError::Down(format!("{why}; whether record {} of rotation {rotation} was written is not known: resume it", after.seq))
         })?;
@@ -346,7 +329,7 @@ impl Ledger {
         }
     }
 
-    fn get<T>(&self, row: &AnyRow, column: &str) -> Done<T>
+    pub(super) fn get<T>(&self, row: &AnyRow, column: &str) -> Done<T>
     where
         T: for<'r> sqlx::Decode<'r, Any> + sqlx::Type<Any>,
     {
@@ -359,11 +342,6 @@ impl Ledger {
     }
 }
 
-fn small(number: u64) -> Done<i64> {
+pub(super) fn small(number: u64) -> Done<i64> {
     i64::try_from(number).map_err(|_| JournalError::Corrupt(format!("{number} is no place in a rotation")))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
-    pairs.collect::<Option<Vec<u8>>>().filter(|bytes| bytes.len() == 32)
 }

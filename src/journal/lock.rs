@@ -76,10 +76,9 @@ impl Locks {
 
 impl Held {
     fn sign(&mut self) -> io::Result<()> {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         self.file.set_len(0)?;
         self.file.rewind()?;
-        write!(self.file, "process {} on host {host}", std::process::id())
+        write!(self.file, "{}", super::this_process())
     }
 }
 

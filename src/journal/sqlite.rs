@@ -15,7 +15,7 @@ use sqlx::{AnyConnection, Connection as _, Executor as _, any::AnyPoolOptions};
 
 use super::{
     down,
-    ledger::Ledger,
+    ledger::{Ledger, STANDS},
     lock::{Held, Locks, Refused},
 };
 use crate::{
@@ -23,7 +23,6 @@ use crate::{
     ports::{Entry, Journal, JournalError, Lease, Note, Opening},
     protocol::Event,
     record::{Decree, Decreed, Detail, Record},
-    secret::hex,
 };
 
 /// How long a statement waits for another process's write. Writes take milliseconds.
@@ -85,7 +84,8 @@ impl SqliteJournal {
             .connect_lazy(&address(&path))
             .map_err(|error| down::sqlite(&path, &error))?;
         let place = path.clone();
-        let ledger = Ledger { pool, begin: "BEGIN IMMEDIATE", explain: Box::new(move |error| down::sqlite(&place, error)) };
+        let explain = Box::new(move |error: &sqlx::Error| down::sqlite(&place, error));
+        let ledger = Ledger { pool, begin: "BEGIN IMMEDIATE", stands: STANDS, leases: None, explain };
         let locks = Locks::beside(&path);
         if tables(&ledger).await? == 0 {
             make_tables(&ledger, &locks, &path).await?;
@@ -230,11 +230,8 @@ async fn make_tables(ledger: &Ledger, locks: &Locks, path: &Path) -> Result<(), 
     }
     let wal = sqlx::query("PRAGMA journal_mode = WAL").execute(&ledger.pool).await;
     wal.map_err(|error| (ledger.explain)(&error))?;
-    let (mut id, mut salt) = ([0; 8], [0; 32]);
-    for bytes in [&mut id[..], &mut salt[..]] {
-        getrandom::fill(bytes).map_err(|error| JournalError::Down(format!("this system gives no random bytes: {error}")))?;
-    }
-    ledger.create(&hex(&id), &hex(&salt)).await
+    let (id, salt) = super::new_id_and_salt()?;
+    ledger.create(&id, &salt, &[], &[]).await.map_err(|error| (ledger.explain)(&error))
 }
 
 async fn tables(ledger: &Ledger) -> Result<i64, JournalError> {

@@ -21,6 +21,9 @@ pub enum JournalError {
     /// Another process took this rotation over since.
     #[error("rotation {0} was taken over by another keyroll")]
     TakenOver(RotationId),
+    /// This process did not renew its lease in time; whether somebody else drives the rotation now is another matter.
+    #[error("this process no longer holds rotation {0}: its lease lapsed before it was renewed")]
+    Lapsed(RotationId),
     /// No such rotation.
     #[error("the journal knows no rotation {0}")]
     Unknown(String),
@@ -118,4 +121,10 @@ pub trait Journal: Send + Sync {
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError>;
     /// All decrees, in order, their chain checked.
     async fn decrees(&self) -> Result<Vec<Decreed>, JournalError>;
+    /// The journal's own time, where it has a clock that is not this machine's.
+    async fn clock(&self) -> Result<Option<DateTime<Utc>>, JournalError> {
+        Ok(None)
+    }
+    /// Waits until leases that were dropped are given back. Without it a process that ends at once leaves them to lapse.
+    async fn close(&self) {}
 }

@@ -1,5 +1,6 @@
 //! The built binary, as a person or a program meets it.
 
+mod journal;
 mod leaks;
 mod luck;
 mod pages;

@@ -99,6 +99,18 @@ impl Bench {
 const PLAIN: &str = "verify: { within: 5m, stable_for: 10s }\nrevoke: { grace: 1h }\n";
 const DISABLES: &str = "verify: { within: 5m, stable_for: 10s }\nrevoke: { grace: 1h, disable_for: 2h, watch: 1m }\n";
 
+/// A clock that jumps can only lengthen a wait: of all clocks the one that says the least has passed is believed.
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_over_only_by_the_journals_clock_too() {
+    let mut bench = Bench::new(PLAIN);
+    bench.ledger.slow_clock = Some(tokio::time::Instant::now());
+    bench.open().await;
+    let rotation = bench.to_the_end("a slow clock").await;
+    assert_eq!(rotation.state.ended(), Some(End::Done));
+    assert!(rotation.waiting.unwrap().journal_since.is_some());
+    assert!(bench.clock.steady() >= 2 * HOUR, "by our own clocks half of the wait was enough");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_quiet_rotation_is_done() {
     for extra in [PLAIN, DISABLES] {

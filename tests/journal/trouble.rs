@@ -1,13 +1,19 @@
 //! What is said when the journal cannot be used. None of it depends on who runs the tests: root may do more than most.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
 
 use keyroll::{
     journal::SqliteJournal,
     ports::{Journal, JournalError},
 };
 
-use crate::{Desk, Outcome, begin, id, mode, refusal, step};
+use crate::{Desk, Outcome, begin, id, mode, refusal, step, suite::crash::PLACE};
 
 #[tokio::test]
 async fn everything_it_makes_is_for_its_owner_alone() -> Outcome {
@@ -148,5 +154,46 @@ async fn a_commit_that_failed_is_read_back_and_can_be_done_again() -> Outcome {
     step(&desk.journal, &mut lease).await?;
     assert_eq!(desk.journal.records(&id("r1")).await?.len(), 2);
     begin(&desk.journal, "r2", &["b"]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_runner_without_room_says_so_and_keeps_what_it_has() -> Outcome {
+    let desk = Desk::new().await?;
+    let mut shell = Command::new("sh");
+    // A write past this size fails as on a full disk, whoever runs it.
+    shell.args(["-c", r#"trap '' XFSZ; ulimit -f 256; exec "$0" "$@""#]).arg(std::env::current_exe()?);
+    let runner =
+        shell.args(["--exact", "child", "--nocapture"]).env(PLACE, desk.path()).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
+    let output = String::from_utf8(runner.stdout)?;
+    let stopped = output.lines().find_map(|line| line.strip_prefix("stopped ")).ok_or("it did not stop")?;
+    let (seq, error) = stopped.split_once(' ').ok_or("no sequence")?;
+    assert!(error.contains("see whether the disk is full or failing"), "{error}");
+    assert_eq!(desk.journal.records(&id("r1")).await?.len() as u64, seq.parse::<u64>()?);
+    let mut lease = desk.journal.take(&id("r1")).await?;
+    step(&desk.journal, &mut lease).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_append_is_quick() -> Outcome {
+    let desk = Desk::new().await?;
+    let mut lease = begin(&desk.journal, "r1", &["a"]).await?;
+    let began = Instant::now();
+    for _ in 0..200 {
+        step(&desk.journal, &mut lease).await?;
+    }
+    println!("{:?} an append", began.elapsed() / 200);
+    assert_eq!(desk.journal.records(&id("r1")).await?.len(), 201);
+    Ok(())
+}
+
+/// SQLite keeps whatever it is given, of any type.
+#[tokio::test]
+async fn a_number_that_is_none_is_found() -> Outcome {
+    let desk = Desk::new().await?;
+    begin(&desk.journal, "r1", &["a"]).await?;
+    desk.tamper("UPDATE event SET epoch = 'x'").await?;
+    assert!(refusal(desk.journal.records(&id("r1")).await).contains("its column `epoch` was changed"));
     Ok(())
 }

@@ -9,6 +9,7 @@ fn server(variable: &str) -> String {
 mod aws;
 #[path = "../common/mod.rs"]
 mod common;
+mod postgres;
 #[path = "../contracts/provider.rs"]
 mod provider;
 mod rotation;

@@ -1,16 +1,12 @@
 //! What is found when a row was changed behind keyroll's back.
 
 use chrono::Utc;
-use keyroll::{
-    ports::{Journal, JournalError},
-    record::Decree,
-};
+use keyroll::{ports::JournalError, record::Decree};
 use sha2::{Digest, Sha256};
 
-use crate::{Desk, Outcome, begin, id, refusal, step};
+use super::{Desk, Outcome, Server, begin, id, refusal, step};
 
-#[tokio::test]
-async fn every_kind_of_tampering_is_found_and_named() -> Outcome {
+pub async fn every_kind_of_tampering_is_found_and_named<S: Server>() -> Outcome {
     let changed = "record 3 of rotation r1 is not what was written";
     let cases = [
         ("a body is changed", "UPDATE event SET body = replace(body, 'key-2', 'key-9') WHERE seq = 3", changed),
@@ -38,30 +34,23 @@ async fn every_kind_of_tampering_is_found_and_named() -> Outcome {
         ("the head is changed", "UPDATE rotation SET head = 'ff'", "record 5 of rotation r1 is not the end that was written"),
         ("the count is changed", "UPDATE rotation SET seq = 4", "record 5 of rotation r1 was never written by keyroll"),
         ("the epoch is changed", "UPDATE event SET epoch = 7 WHERE seq = 2", "record 2 of rotation r1 does not belong where it stands"),
-        ("the column's type is changed", "UPDATE event SET body = NULL WHERE seq = 2", "NOT NULL"),
-        ("a number is no number", "UPDATE event SET epoch = 'x' WHERE seq = 2", "its column `epoch` was changed"),
         ("a number is negative", "UPDATE rotation SET seq = -1", "its column `last` holds -1"),
     ];
     for (what, sql, expected) in cases {
-        let desk = Desk::new().await?;
+        let desk = Desk::<S>::new().await?;
         desk.five("r1").await?;
-        match desk.tamper(sql).await {
-            Ok(()) => {
-                let error = refusal(desk.journal.records(&id("r1")).await);
-                assert!(error.contains(expected), "{what}: {error}");
-                assert!(error.starts_with("the journal cannot be trusted"), "{what}: {error}");
-            }
-            Err(error) => assert!(error.to_string().contains(expected), "{what}: {error}"),
-        }
+        desk.tamper(sql).await?;
+        let error = refusal(desk.journal.records(&id("r1")).await);
+        assert!(error.contains(expected), "{what}: {error}");
+        assert!(error.starts_with("the journal cannot be trusted"), "{what}: {error}");
     }
     Ok(())
 }
 
-#[tokio::test]
-async fn a_record_of_another_rotation_is_found() -> Outcome {
-    let desk = Desk::new().await?;
+pub async fn a_record_of_another_rotation_is_found<S: Server>() -> Outcome {
+    let desk = Desk::<S>::new().await?;
     desk.five("r1").await?;
-    begin(&desk.journal, "r2", &["b"]).await?;
+    begin(&*desk.journal, "r2", &["b"]).await?;
     desk.tamper("UPDATE event SET body = (SELECT body FROM event WHERE rotation = 'r2'), hash = (SELECT hash FROM event WHERE rotation = 'r2') WHERE rotation = 'r1' AND seq = 1")
         .await?;
     assert!(refusal(desk.journal.records(&id("r1")).await).contains("record 1 of rotation r1 is not what was written"));
@@ -69,21 +58,20 @@ async fn a_record_of_another_rotation_is_found() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn nothing_is_appended_where_the_head_was_changed_or_a_row_was_planted() -> Outcome {
-    let desk = Desk::new().await?;
+pub async fn nothing_is_appended_where_the_head_was_changed_or_a_row_was_planted<S: Server>() -> Outcome {
+    let desk = Desk::<S>::new().await?;
     let mut lease = desk.five("r1").await?;
     desk.tamper("INSERT INTO event VALUES ('r1', 6, 1, '{}', 'ff')").await?;
-    assert!(matches!(step(&desk.journal, &mut lease).await, Err(JournalError::Corrupt(_))));
+    assert!(matches!(step(&*desk.journal, &mut lease).await, Err(JournalError::Corrupt(_))));
     desk.tamper("DELETE FROM event WHERE seq = 6; UPDATE rotation SET head = 'ff'").await?;
-    assert!(refusal(step(&desk.journal, &mut lease).await).contains("the head of rotation r1 was changed after record 5"));
+    assert!(refusal(step(&*desk.journal, &mut lease).await).contains("the head of rotation r1 was changed after record 5"));
     Ok(())
 }
 
 /// Writes a body as a newer keyroll would: with a hash that fits.
-async fn written_by_another(from: &str, to: &str) -> Result<String, Box<dyn std::error::Error>> {
-    let desk = Desk::new().await?;
-    let lease = begin(&desk.journal, "r1", &["a"]).await?;
+async fn written_by_another<S: Server>(from: &str, to: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let desk = Desk::<S>::new().await?;
+    let lease = begin(&*desk.journal, "r1", &["a"]).await?;
     let record = &desk.journal.records(&id("r1")).await?[0];
     let body = serde_json::to_string(record)?;
     let newer = body.replacen(from, to, 1);
@@ -96,8 +84,7 @@ async fn written_by_another(from: &str, to: &str) -> Result<String, Box<dyn std:
     Ok(refusal(desk.journal.records(&id("r1")).await))
 }
 
-#[tokio::test]
-async fn what_a_newer_keyroll_wrote_is_refused_never_skipped() -> Outcome {
+pub async fn what_a_newer_keyroll_wrote_is_refused_never_skipped<S: Server>() -> Outcome {
     let newer = "record 1 of rotation r1 was written by a newer keyroll";
     let cases = [
         ("a schema", r#""schema":2"#, r#""schema":3"#, newer),
@@ -108,19 +95,18 @@ async fn what_a_newer_keyroll_wrote_is_refused_never_skipped() -> Outcome {
         ("a field deep inside", r#""locator":"#, r#""region":"x","locator":"#, newer),
     ];
     for (what, from, to, expected) in cases {
-        let error = written_by_another(from, to).await?;
+        let error = written_by_another::<S>(from, to).await?;
         assert!(error.contains(expected), "{what}: {error}");
     }
     Ok(())
 }
 
-#[tokio::test]
-async fn a_journal_of_the_first_form_goes_on_in_the_second() -> Outcome {
-    let desk = Desk::new().await?;
-    let lease = begin(&desk.journal, "r1", &["a"]).await?;
+pub async fn a_journal_of_the_first_form_goes_on_in_the_second<S: Server>() -> Outcome {
+    let desk = Desk::<S>::new().await?;
+    let lease = begin(&*desk.journal, "r1", &["a"]).await?;
     drop(lease);
     desk.tamper("DROP TABLE decree; UPDATE meta SET form = 1").await?;
-    let journal = keyroll::journal::SqliteJournal::open(&desk.path()).await?;
+    let journal = desk.again().await?;
     assert_eq!(journal.records(&id("r1")).await?.len(), 1);
     let decree = Decree::Ack { rotation: id("r1"), reason: None };
     assert_eq!(journal.decree(Utc::now(), "ana", decree.clone()).await?.seq, 1);
@@ -129,14 +115,13 @@ async fn a_journal_of_the_first_form_goes_on_in_the_second() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_changed_decree_is_found() -> Outcome {
+pub async fn a_changed_decree_is_found<S: Server>() -> Outcome {
     for (tampering, said) in [
         ("UPDATE decree SET body = replace(body, 'ana', 'eve') WHERE seq = 1", "decree 1 is not what was written"),
         ("DELETE FROM decree WHERE seq = 1", "decree 1 is missing"),
         ("UPDATE decree SET hash = 'ff' WHERE seq = 2", "decree 2 is not what was written"),
     ] {
-        let desk = Desk::new().await?;
+        let desk = Desk::<S>::new().await?;
         for by in ["ana", "ben"] {
             desk.journal.decree(Utc::now(), by, Decree::Ack { rotation: id("r1"), reason: None }).await?;
         }
@@ -146,15 +131,14 @@ async fn a_changed_decree_is_found() -> Outcome {
     Ok(())
 }
 
-#[tokio::test]
-async fn tables_of_another_form_are_refused() -> Outcome {
-    let desk = Desk::new().await?;
+pub async fn tables_of_another_form_are_refused<S: Server>() -> Outcome {
+    let desk = Desk::<S>::new().await?;
     desk.tamper("UPDATE meta SET form = 3").await?;
-    let error = refusal(keyroll::journal::SqliteJournal::open(&desk.path()).await);
+    let error = refusal(desk.again().await);
     assert!(error.contains("written by a newer keyroll"), "{error}");
     desk.tamper("UPDATE meta SET form = 2, salt = 'zz'").await?;
-    assert!(refusal(keyroll::journal::SqliteJournal::open(&desk.path()).await).contains("its salt was changed"));
+    assert!(refusal(desk.again().await).contains("its salt was changed"));
     desk.tamper("DELETE FROM meta").await?;
-    assert!(refusal(keyroll::journal::SqliteJournal::open(&desk.path()).await).contains("lost its id and salt"));
+    assert!(refusal(desk.again().await).contains("lost its id and salt"));
     Ok(())
 }
