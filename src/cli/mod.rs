@@ -4,13 +4,16 @@ mod amend;
 mod app;
 mod completions;
 mod demo;
+mod doctor;
 mod drive;
 mod fail;
 mod history;
+mod identify;
 mod init;
 mod load;
 mod logging;
 mod plan;
+mod reconcile;
 mod resume;
 mod rollback;
 mod run;
@@ -107,6 +110,12 @@ enum Verb {
     Amend(amend::Args),
     /// Do without the proof of one instance or consumer; its reason is recorded
     Waive(waive::Args),
+    /// Whose a leaked value is: on standard input, or in a secret scanner's report
+    Identify(identify::Args),
+    /// Say what stands ready for a rotation and what does not; changes nothing
+    Doctor(doctor::Args),
+    /// Find keys that nothing explains, and what was left behind
+    Reconcile(reconcile::Args),
     /// See a whole rotation in a sandbox on this machine
     Demo(demo::Args),
     /// Print completions for a shell
@@ -146,6 +155,9 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
             Verb::Waive(args) => waive::run(&app, &args).await,
+            Verb::Identify(args) => identify::run(&app, &args).await,
+            Verb::Doctor(args) => doctor::run(&app, &args).await,
+            Verb::Reconcile(args) => reconcile::run(&app, &args).await,
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
         }

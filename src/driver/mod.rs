@@ -27,7 +27,7 @@ use crate::{
 
 pub use self::{
     known::{field, secret_field},
-    preflight::{Overrides, preflight, waits},
+    preflight::{Absent, Counted, Examined, Overrides, examine, preflight, waits},
 };
 
 /// What a run needs besides the rotation itself.

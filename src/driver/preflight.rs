@@ -7,11 +7,11 @@ use super::{
     witness::{Summons, pass},
 };
 use crate::{
-    ids::KeyId,
+    ids::{InstanceId, KeyId},
     playbook::{Instances, OnTimeout, Playbook, Span, WriteSource},
     ports::{Ambiguity, Clock, Credential, Life, Listed, Problem, Snapshot, World},
     protocol::{self, Kind, Role, Rules},
-    record::{ConsumerPlan, OldKey, Plan, StorePlan, Waits},
+    record::{ConsumerPlan, Evidence, Missing, OldKey, Plan, StorePlan, Waits},
     secret::Secret,
 };
 
@@ -28,6 +28,8 @@ pub struct Overrides {
     pub salt: Vec<u8>,
     /// The journal's id; none: a plan without a journal, which cannot tell foreign marks.
     pub journal: Option<String>,
+    /// Journals that a person said are lost: their marks are as good as our own.
+    pub adopted: Vec<String>,
 }
 
 /// How many passes over the instances the old key gets to be proved.
@@ -46,7 +48,7 @@ struct Findings {
 /// Everything that must be put right first. Nothing was changed.
 pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overrides: &Overrides) -> Result<Plan, Vec<Problem>> {
     let mut found = Findings { problems: Vec::new(), notes: Vec::new() };
-    check_ports(world, &mut found).await;
+    found.problems.extend(check_ports(world, book).await.into_iter().flat_map(|(.., problems)| problems));
     // With a wrong credential every reading below would only say the same again.
     if !found.problems.is_empty() {
         return Err(found.problems);
@@ -102,28 +104,95 @@ fn count(many: usize) -> u8 {
     u8::try_from(many).unwrap_or(u8::MAX)
 }
 
-async fn check_ports(world: &World, found: &mut Findings) {
-    let mut take = |result: Result<(), Vec<Problem>>| {
-        if let Err(problems) = result {
-            found.problems.extend(problems);
-        }
-    };
-    take(world.provider.check().await);
+/// Each port: in one word, in full, and what is wrong with it.
+async fn check_ports(world: &World, book: &Playbook) -> Vec<(&'static str, String, Vec<Problem>)> {
+    let wrong = |result: Result<(), Vec<Problem>>| result.err().unwrap_or_default();
+    let mut parts = vec![("provider", world.provider.describe(), wrong(world.provider.check().await))];
     for store in &world.stores {
-        take(store.check().await);
+        parts.push(("store", store.locator(), wrong(store.check().await)));
     }
-    for rollout in world.consumers.iter().filter_map(|wiring| wiring.rollout.as_ref()) {
-        take(rollout.check().await);
+    for (wiring, spec) in world.consumers.iter().zip(&book.consumers) {
+        if let Some(rollout) = &wiring.rollout {
+            parts.push(("rollout", format!("of {}", spec.name), wrong(rollout.check().await)));
+        }
     }
+    parts
+}
+
+/// What [`preflight`] looks at, each thing for itself.
+pub struct Examined {
+    /// Each part: in one word, in full, and what is wrong with it.
+    pub parts: Vec<(&'static str, String, Vec<Problem>)>,
+    /// The key in use, where it is clear which one that is.
+    pub old: Option<OldKey>,
+    /// One pass over the consumers; none where what comes before it is wrong.
+    pub consumers: Option<Counted>,
+}
+
+/// One pass over all consumers.
+pub struct Counted {
+    /// Who proved the key in use.
+    pub proved: Vec<Evidence>,
+    /// Who did not.
+    pub missing: Vec<Absent>,
+}
+
+/// One that did not prove the key in use.
+pub struct Absent {
+    /// The consumer's name.
+    pub consumer: String,
+    /// The instance; none where an expected one was not found at all.
+    pub instance: Option<InstanceId>,
+    /// What was wrong, in words.
+    pub why: String,
+    /// It could not be asked.
+    pub unreachable: bool,
+}
+
+/// Looks at everything that [`preflight`] looks at, with one pass over the consumers, and plans nothing.
+pub async fn examine(world: &World, book: &Playbook, clock: &dyn Clock, overrides: &Overrides) -> Examined {
+    let parts = check_ports(world, book).await;
+    let mut examined = Examined { parts, old: None, consumers: None };
+    if examined.parts.iter().any(|(.., problems)| !problems.is_empty()) {
+        return examined;
+    }
+    let mut found = Findings { problems: Vec::new(), notes: Vec::new() };
+    let snapshots = read_stores(world, book, overrides, &mut found).await;
+    let listed = world.provider.list().await.unwrap_or_else(|failure| {
+        found.problems.push(failure.into());
+        Vec::new()
+    });
+    let mut known = Known::new(&overrides.salt, world.stores.len());
+    if found.problems.is_empty() {
+        examined.old = old_key(world, book, overrides, &listed, &snapshots, &mut known, &mut found).await.1;
+    }
+    if !found.problems.is_empty() {
+        examined.parts.push(("key", String::new(), found.problems));
+        return examined;
+    }
+    let pass = pass(world, book, &mut known, clock, &of_old(book)).await;
+    let absent = |missing: Missing| {
+        let unreachable = pass.unreached.contains(&(missing.consumer.clone(), missing.instance.clone()));
+        Absent { consumer: missing.consumer, instance: missing.instance, why: missing.why, unreachable }
+    };
+    examined.consumers = Some(Counted { missing: pass.missing.into_iter().map(absent).collect(), proved: pass.proved });
+    examined
+}
+
+/// Everybody is asked for the key in use.
+fn of_old(book: &Playbook) -> Summons<'static> {
+    Summons { role: Role::Old, only: None, expected: vec![0; book.consumers.len()], waivers: &[] }
 }
 
 async fn read_stores(world: &World, book: &Playbook, overrides: &Overrides, found: &mut Findings) -> Vec<Option<Snapshot>> {
     let mut snapshots = Vec::new();
     for (store, spec) in world.stores.iter().zip(&book.stores) {
         match store.mark().await {
-            Ok(Some(mark)) if overrides.journal.as_ref().is_some_and(|journal| *journal != mark.journal) => found.problems.push(Problem::new(
+            Ok(Some(mark))
+                if overrides.journal.as_ref().is_some_and(|journal| *journal != mark.journal)
+                    && !overrides.adopted.contains(&mark.journal) => found.problems.push(Problem::new(
                 format!("{} was last rotated by rotation {} of another journal ({})", store.locator(), mark.rotation, mark.journal),
-                "use that journal (--journal), so that two machines never rotate one key; if it is lost for good, remove the mark beside the secret",
+                "use that journal (--journal), so that two machines never rotate one key; if it is lost for good: keyroll reconcile PLAYBOOK --adopt with that journal's id",
             )),
             Ok(_) => {}
             Err(failure) => found.problems.push(failure.into()),
@@ -266,7 +335,7 @@ async fn consumers(
     known: &mut Known,
     found: &mut Findings,
 ) -> Vec<ConsumerPlan> {
-    let summons = Summons { role: Role::Old, only: None, expected: vec![0; book.consumers.len()], waivers: &[] };
+    let summons = of_old(book);
     let mut last = pass(world, book, known, clock, &summons).await;
     let proves = kind == Kind::Rotate;
     for _ in 1..PASSES {

@@ -5,6 +5,7 @@
 //!   ├─ lock    who drives a rotation right now
 //!   ├─ ledger  the queries; the same text for every database
 //!   │    └─ chain   hashes, and what may stand in a chain (pure)
+//!   ├─ place   what would keep the file from being written
 //!   └─ down    a database's error in plain words
 //! ```
 
@@ -12,12 +13,14 @@ mod chain;
 mod down;
 mod ledger;
 mod lock;
+mod place;
 mod sqlite;
 
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
+pub use place::look;
 pub use sqlite::SqliteJournal;
 
 use crate::ports::JournalError;

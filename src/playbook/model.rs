@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Source, Span};
+use super::{Block, SecretRef, Source, Span, tree};
 
 /// One key and all that is needed to rotate it.
 #[derive(Clone, Debug)]
@@ -32,6 +32,23 @@ pub struct Playbook {
     pub verify: VerifySpec,
     /// How the old key goes.
     pub revoke: RevokeSpec,
+}
+
+impl Playbook {
+    /// Every reference to a secret that stands in the text, each once.
+    pub fn references(&self) -> Vec<SecretRef> {
+        let mut found: Vec<SecretRef> = Vec::new();
+        if let Ok(root) = tree::of(&self.source) {
+            root.scalars(&mut |text| {
+                if let Ok(reference) = text.parse()
+                    && !found.contains(&reference)
+                {
+                    found.push(reference);
+                }
+            });
+        }
+        found
+    }
 }
 
 /// How a new key is tried before any store sees it.

@@ -7,10 +7,12 @@ mod apply;
 mod decide;
 mod judge;
 mod state;
+mod sweep;
 mod words;
 
 pub use apply::{Illegal, allows, apply};
 pub use decide::{decide, gated};
 pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, settle, short};
 pub use state::{Phase, Proof, Rules, Stand, State};
+pub use sweep::{Because, Fate, Seen, Traces, fate};
 pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why};

@@ -10,12 +10,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("record", &["ids", "protocol"]),
     ("rotation", &["ids", "protocol", "record"]),
     ("sight", &["record", "rotation"]),
+    ("leak", &["ids", "secret"]),
     ("ports", &["ids", "secret", "playbook", "protocol", "record", "rotation"]),
     ("journal", &["ids", "secret", "protocol", "record", "ports"]),
     ("retry", &[]),
     ("driver", &["ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "retry"]),
+    ("inspect", &["ids", "secret", "playbook", "protocol", "record", "rotation", "leak", "ports", "driver"]),
     ("adapters", &["ids", "secret", "playbook", "protocol", "rotation", "ports"]),
-    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight"]),
+    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight", "leak", "ports", "inspect"]),
     (
         "sandbox",
         &[
@@ -26,8 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters",
-            "report", "sandbox",
+            "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "leak", "ports", "journal", "retry", "driver",
+            "inspect", "adapters", "report", "sandbox",
         ],
     ),
 ];

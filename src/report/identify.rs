@@ -1,0 +1,171 @@
+//! Whose leaked values are, without the values.
+
+use serde_json::{Value, json};
+
+use super::paint::{Ink, clean, paint};
+use crate::{
+    inspect::{
+        identify::{Judged, Match},
+        memory::Standing,
+    },
+    leak::{Finding, Leaked},
+    secret::Secret,
+};
+
+/// Everything that was judged.
+pub struct Identified<'a> {
+    /// Who found it: a scanner's name, or `standard input`.
+    pub source: &'a str,
+    /// Each finding with its judgement.
+    pub found: Vec<(&'a Finding, Judged)>,
+    /// Every secret in hand: none may be shown, wherever a report put it.
+    pub secrets: Vec<&'a Secret>,
+    /// What keeps this from being the whole truth.
+    pub notes: Vec<String>,
+}
+
+/// What stands in a secret's place.
+const HIDDEN: &str = "•••";
+/// Shorter texts would be found in any path.
+const SHORTEST: usize = 6;
+
+impl Identified<'_> {
+    /// A report's own text, fit to be shown.
+    fn tidy(&self, text: &str) -> String {
+        let mut text = clean(text);
+        for secret in self.secrets.iter().map(|secret| secret.reveal()).filter(|secret| secret.chars().count() >= SHORTEST) {
+            text = text.replace(secret, HIDDEN);
+        }
+        // A repository's address may hold a login.
+        if let Some((scheme, rest)) = text.split_once("://")
+            && let Some((_, host)) = rest.split_once('/').map_or(rest, |(host, _)| host).rsplit_once('@')
+        {
+            let path = rest.split_once('/').map_or(String::new(), |(_, path)| format!("/{path}"));
+            text = format!("{scheme}://{HIDDEN}@{host}{path}");
+        }
+        text
+    }
+
+    fn place(&self, finding: &Finding) -> Option<String> {
+        let file = self.tidy(finding.place.file.as_deref()?);
+        let line = finding.place.line.map_or_else(String::new, |line| format!(":{line}"));
+        let commit = self.commit(finding).map_or_else(String::new, |commit| format!(" (commit {commit})"));
+        Some(format!("{file}{line}{commit}"))
+    }
+
+    fn commit(&self, finding: &Finding) -> Option<String> {
+        finding.place.commit.as_deref().map(|commit| self.tidy(commit).chars().take(12).collect())
+    }
+
+    fn live(&self) -> usize {
+        self.found.iter().filter(|(_, judged)| judged.live()).count()
+    }
+}
+
+/// For people: what is live first.
+pub fn identified(all: &Identified<'_>) -> String {
+    let live = all.live();
+    let mut text = match (all.found.len(), live) {
+        (0, _) => format!("{}: nothing was found\n", all.source),
+        (1, 0) => format!("{}: no key of ours that is live\n", all.source),
+        (1, _) => format!("{}: {}\n", all.source, paint(Ink::Bad, "a key of ours that is live")),
+        (many, 0) => format!("{}: {many} findings, no key of ours that is live\n", all.source),
+        (many, live) => {
+            format!("{}: {many} findings, {}\n", all.source, paint(Ink::Bad, &format!("{live} are a key of ours that is live")))
+        }
+    };
+    let mut order: Vec<_> = all.found.iter().collect();
+    order.sort_by_key(|(_, judged)| (!judged.live(), !matches!(judged, Judged::Ours(_))));
+    for (finding, judged) in order {
+        let (ink, mark) = match judged {
+            judged if judged.live() => (Ink::Bad, "✗"),
+            Judged::Ours(_) => (Ink::Good, "✓"),
+            Judged::Unknown => (Ink::Faint, "·"),
+            Judged::Hidden => (Ink::Warn, "!"),
+        };
+        let place = all.place(finding).map_or_else(String::new, |place| format!("{place}  "));
+        text += &format!("{} {place}{}\n", paint(ink, mark), paint(Ink::Faint, &all.tidy(&finding.detector)));
+        match judged {
+            Judged::Unknown => text += "    no key that is known here\n",
+            Judged::Hidden => {
+                text += "    the report does not hold the value: look at the place itself, and give the value to `keyroll identify`\n"
+            }
+            Judged::Ours(matches) => {
+                for found in matches {
+                    text += &format!("    {}\n", sentence(found));
+                    text += &next(found).map_or_else(String::new, |next| format!("    → {next}\n"));
+                }
+            }
+        }
+    }
+    for note in &all.notes {
+        text += &format!("{} {}\n", paint(Ink::Warn, "!"), clean(note));
+    }
+    text
+}
+
+fn sentence(found: &Match) -> String {
+    let which = match found.standing {
+        Some(Standing::Current) => "the key in use",
+        Some(Standing::New) => "the new key of the open rotation",
+        Some(Standing::Previous) => "the replaced key, not yet revoked",
+        Some(Standing::Dead) => "a revoked key",
+        None => "an older key",
+    };
+    let id = found.key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
+    let held = found.held.as_ref().map_or_else(String::new, |(store, version)| format!(", version {version} of {store}"));
+    let state = match (found.live, found.asked, found.standing) {
+        (true, true, Some(Standing::Dead)) => "the provider still has it",
+        (true, true, _) => "live",
+        (true, false, _) => "live, as far as is known here",
+        (false, true, _) => "the provider no longer takes it",
+        (false, false, _) => "dead",
+    };
+    let rotation = found.rotation.as_ref().map_or_else(String::new, |id| format!(" (rotation {id})"));
+    clean(&format!("{}: {which}{id}{held}: {state}{rotation}", found.playbook))
+}
+
+/// What to type.
+fn next(found: &Match) -> Option<String> {
+    if !found.live {
+        return None;
+    }
+    let file = if found.file.chars().any(|c| c.is_whitespace()) { format!("'{}'", found.file) } else { found.file.clone() };
+    Some(match &found.leaked {
+        Some(leaked) => format!("keyroll emergency {file} --leaked {leaked} --reason '…'"),
+        None => format!("revoke it at the provider by hand: its id is not known here (`keyroll plan {file}` names the provider)"),
+    })
+}
+
+/// The same for machines.
+pub fn identified_json(all: &Identified<'_>, code: u8) -> Value {
+    let matched = |found: &Match| {
+        let standing = match found.standing {
+            Some(Standing::Current) => "current",
+            Some(Standing::New) => "new",
+            Some(Standing::Previous) => "previous",
+            Some(Standing::Dead) => "dead",
+            None => "older",
+        };
+        json!({
+            "playbook": found.playbook, "file": found.file, "key": found.key, "standing": standing, "live": found.live,
+            "provider_asked": found.asked, "rotation": found.rotation,
+            "store": found.held.as_ref().map(|(store, _)| store), "version": found.held.as_ref().map(|(_, version)| version),
+            "sentence": sentence(found), "next": next(found),
+        })
+    };
+    let row = |(finding, judged): &(&Finding, Judged)| {
+        let (verdict, matches) = match judged {
+            Judged::Ours(matches) => ("ours", matches.iter().map(matched).collect()),
+            Judged::Unknown => ("unknown", Vec::new()),
+            Judged::Hidden => ("hidden", Vec::new()),
+        };
+        json!({
+            "detector": all.tidy(&finding.detector), "file": finding.place.file.as_deref().map(|file| all.tidy(file)),
+            "line": finding.place.line, "commit": all.commit(finding),
+            "by_hash": matches!(finding.leaked, Leaked::Sha1(_)),
+            "verdict": verdict, "live": judged.live(), "matches": matches,
+        })
+    };
+    json!({ "source": all.source, "findings": all.found.iter().map(row).collect::<Vec<_>>(), "live": all.live(), "notes": all.notes, "exit_code": code })
+}
