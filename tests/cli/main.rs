@@ -1,8 +1,11 @@
 //! The built binary, as a person or a program meets it.
 
+mod doctor;
+mod identify;
 mod leaks;
 mod luck;
 mod pages;
+mod reconcile;
 mod ways;
 
 #[path = "../common/stage.rs"]

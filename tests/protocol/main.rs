@@ -3,6 +3,7 @@
 mod explore;
 mod rows;
 mod safety;
+mod sweep;
 mod walks;
 mod ways_back;
 
