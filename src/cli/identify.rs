@@ -99,7 +99,14 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         notes.push("only the journal was asked; name playbooks to compare with what their stores hold, too".into());
     }
     let live = found.iter().any(|(_, judged)| judged.live());
-    let code = worse(if live { 3 } else { 0 }, if gaps.is_empty() { 0 } else { 5 });
+    // What could not be compared with anything is no all-clear.
+    let blind = |(finding, judged): &(&Finding, Judged)| match finding.leaked {
+        Leaked::Hidden => true,
+        Leaked::Sha1(_) => *judged == Judged::Unknown && held().next().is_none(),
+        Leaked::Values(_) => false,
+    };
+    let compared = if found.iter().any(blind) { 2 } else { 0 };
+    let code = worse(worse(if live { 3 } else { 0 }, compared), if gaps.is_empty() { 0 } else { 5 });
     let told = Identified { source: &source, found, secrets, notes };
     if app.json() {
         println!("{}", report::identified_json(&told, code));

@@ -79,7 +79,9 @@ pub async fn playbook(
         if problems.is_empty() {
             lines.push(Line::well(part, what));
         } else {
-            lines.extend(problems.into_iter().map(|problem| Line::ill(part, problem)));
+            // What the configuration was told about already is not told again by everything that needs it.
+            let told: Vec<String> = lines.iter().map(|line| line.what.clone()).collect();
+            lines.extend(problems.into_iter().filter(|problem| !told.contains(&problem.what)).map(|problem| Line::ill(part, problem)));
         }
     }
     if let Some(open) = open {
@@ -193,7 +195,7 @@ fn consumers(book: &Playbook, pass: &driver::Counted, moving: bool) -> Vec<Line>
         }
         for missing in missing {
             let who = missing.instance.as_ref().map_or_else(String::new, |id| format!(" {id}:"));
-            let what = format!("{}:{who} {} ({proved} others use the key in use)", spec.name, missing.why);
+            let what = format!("{}:{who} {} ({proved} use the key in use)", spec.name, missing.why);
             let fix = "check `instances` and `health` of this consumer, and that the instance runs";
             lines.push(if moving {
                 Line::odd("consumer", what, "wait for the open rotation, or look at it: keyroll status")
@@ -234,7 +236,7 @@ pub async fn journal(journal: &dyn Journal) -> Vec<Line> {
         }
     };
     if lines.is_empty() {
-        let what = format!("{} rotations with {records} records and {decrees} decrees; every hash is right", entries.len());
+        let what = format!("rotations: {}, records: {records}, decrees: {decrees}; every hash is right", entries.len());
         lines.push(Line::well("journal", what));
     }
     lines

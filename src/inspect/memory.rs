@@ -49,6 +49,8 @@ pub struct Memory {
     names: BTreeSet<(String, String)>,
     recorded: BTreeSet<(String, KeyId)>,
     tombstones: BTreeSet<(String, KeyId)>,
+    busy_names: BTreeSet<(String, String)>,
+    busy: BTreeSet<(String, KeyId)>,
     adopted: Vec<String>,
 }
 
@@ -62,6 +64,12 @@ impl Memory {
             let known = [Role::Old, Role::New].into_iter().filter_map(|role| rotation.key(role));
             memory.recorded.extend(known.map(|id| (provider.clone(), id.clone())));
             memory.tombstones.extend(rotation.tombstones.iter().map(|id| (provider.clone(), id.clone())));
+            if rotation.state.ended().is_none() {
+                // Its create may be under way, of whatever playbook it is.
+                memory.busy_names.extend(rotation.names.iter().map(|name| (provider.clone(), name.clone())));
+                let known = [Role::Old, Role::New, Role::Stray].into_iter().filter_map(|role| rotation.key(role));
+                memory.busy.extend(known.chain(&rotation.tombstones).map(|id| (provider.clone(), id.clone())));
+            }
             for trace in of_rotation(rotation) {
                 if !memory.traces.iter().any(|known| known.fingerprint == trace.fingerprint) {
                     memory.traces.push(trace);
@@ -91,6 +99,12 @@ impl Memory {
     /// Whether a rotation's records name this id as its old or its new key.
     pub fn recorded(&self, provider: &str, key: &KeyId) -> bool {
         self.recorded.contains(&(provider.to_owned(), key.clone()))
+    }
+
+    /// Whether an open rotation looks after this key: by its id, or by the name that it asked for.
+    pub fn busy(&self, provider: &str, key: &KeyId, name: Option<&str>) -> bool {
+        let named = |name: &str| self.busy_names.contains(&(provider.to_owned(), name.to_owned()));
+        name.is_some_and(named) || self.busy.contains(&(provider.to_owned(), key.clone()))
     }
 
     /// Whether this id is dead for good.

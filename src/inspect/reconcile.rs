@@ -120,7 +120,7 @@ fn traces(listed: &Listed, provider: &str, memory: &Memory, holdings: &Holdings,
     };
     let (current, older) = if unproved { (Seen::Unclear, Seen::Unclear) } else { holdings.holds(&listed.id, explained) };
     Traces {
-        open: false,
+        open: memory.busy(provider, &listed.id, listed.name.as_deref()),
         tombstoned: memory.tombstoned(provider, &listed.id),
         intended: listed.name.as_ref().is_some_and(|name| memory.intended(provider, name)),
         recorded: memory.recorded(provider, &listed.id),

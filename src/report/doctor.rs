@@ -20,7 +20,8 @@ pub fn doctor(patients: &[Patient]) -> String {
     let mut text = String::new();
     let wide = patients.iter().flat_map(|one| &one.lines).map(|line| line.part.chars().count()).max().unwrap_or_default();
     for one in patients {
-        text += &format!("{} {}\n", paint(Ink::Strong, &clean(&one.name)), paint(Ink::Faint, &clean(&one.file)));
+        let file = if one.file.is_empty() { String::new() } else { format!(" {}", paint(Ink::Faint, &clean(&one.file))) };
+        text += &format!("{}{file}\n", paint(Ink::Strong, &clean(&one.name)));
         for line in &one.lines {
             let (ink, mark, fix) = match &line.health {
                 Health::Well => (Ink::Good, "✓", None),
@@ -28,8 +29,10 @@ pub fn doctor(patients: &[Patient]) -> String {
                 Health::Ill { fix, .. } => (Ink::Bad, "✗", Some(fix)),
             };
             text += &format!("  {} {:wide$}  {}\n", paint(ink, mark), line.part, clean(&line.what));
-            for line in fix.into_iter().flat_map(|fix| fix.lines()) {
-                text += &format!("    {:wide$}  → {}\n", "", clean(line));
+            for (at, line) in fix.into_iter().flat_map(|fix| fix.lines()).enumerate() {
+                let arrow = if at == 0 { "→" } else { " " };
+                text += format!("    {:wide$}  {arrow} {}", "", clean(line)).trim_end();
+                text += "\n";
             }
         }
     }

@@ -65,15 +65,20 @@ impl Identified<'_> {
 /// For people: what is live first.
 pub fn identified(all: &Identified<'_>) -> String {
     let live = all.live();
-    let mut text = match (all.found.len(), live) {
-        (0, _) => format!("{}: nothing was found\n", all.source),
-        (1, 0) => format!("{}: no key of ours that is live\n", all.source),
-        (1, _) => format!("{}: {}\n", all.source, paint(Ink::Bad, "a key of ours that is live")),
-        (many, 0) => format!("{}: {many} findings, no key of ours that is live\n", all.source),
-        (many, live) => {
-            format!("{}: {many} findings, {}\n", all.source, paint(Ink::Bad, &format!("{live} are a key of ours that is live")))
-        }
+    let many = match all.found.len() {
+        0 => "nothing was found".to_owned(),
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
     };
+    let silent = all.found.iter().filter(|(_, judged)| *judged == Judged::Hidden).count();
+    let verdict = match (live, silent) {
+        _ if all.found.is_empty() => String::new(),
+        (0, 0) => ", no key of ours that is live".to_owned(),
+        (0, silent) => format!(", {}", paint(Ink::Warn, &format!("{silent} without a value: nothing can be said of them"))),
+        (1, _) => format!(", {}", paint(Ink::Bad, "1 is a key of ours that is live")),
+        (live, _) => format!(", {}", paint(Ink::Bad, &format!("{live} are keys of ours that are live"))),
+    };
+    let mut text = format!("{}: {many}{verdict}\n", all.source);
     let mut order: Vec<_> = all.found.iter().collect();
     order.sort_by_key(|(_, judged)| (!judged.live(), !matches!(judged, Judged::Ours(_))));
     for (finding, judged) in order {

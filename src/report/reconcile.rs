@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::paint::{Ink, clean, paint};
 use crate::{
     inspect::reconcile::{Key, Oddity, Survey, Swept, reason},
-    protocol::Fate,
+    protocol::{Because, Fate},
 };
 
 /// One playbook's survey.
@@ -51,7 +51,11 @@ pub fn reconciled(all: &[Reconciled]) -> String {
         }
         let used = one.survey.keys.iter().filter(|key| key.fate == Fate::InUse).count();
         if one.survey.open.is_none() && one.survey.gaps.is_empty() {
-            let what = format!("{} keys listed at {}, {used} in use", one.survey.keys.len(), one.provider);
+            let busy = match one.survey.keys.iter().filter(|key| key.fate == Fate::Busy).count() {
+                0 => String::new(),
+                busy => format!(", {busy} of open rotations"),
+            };
+            let what = format!("{} listed at {}, {used} in use{busy}", count(one.survey.keys.len(), "key"), one.provider);
             text += &format!("  {} {}\n", paint(Ink::Good, "✓"), clean(&what));
         }
         for key in &one.survey.keys {
@@ -73,6 +77,10 @@ pub fn reconciled(all: &[Reconciled]) -> String {
     text
 }
 
+fn count(many: usize, what: &str) -> String {
+    format!("{many} {what}{}", if many == 1 { "" } else { "s" })
+}
+
 /// A key's id, name and age.
 fn label(key: &Key) -> String {
     let name = key.listed.name.as_ref().map(|name| format!("named {name}"));
@@ -91,7 +99,15 @@ fn row(one: &Reconciled, key: &Key) -> Option<Row> {
         Fate::InUse | Fate::Busy => None,
         Fate::Delete(because) => Some(match one.outcome(key) {
             None => (Ink::Warn, "!", reason(because).to_owned(), Some(format!("keyroll reconcile {file} --fix"))),
-            Some(Swept { failure: None, .. }) => (Ink::Good, "✓", format!("deleted: {}", reason(because)), None),
+            Some(Swept { failure: None, .. }) => (
+                Ink::Good,
+                "✓",
+                match because {
+                    Because::Tombstoned => "deleted; the journal had declared it dead".to_owned(),
+                    Because::HalfDone => "deleted; a create of this journal had made it, and nobody had its value".to_owned(),
+                },
+                None,
+            ),
             Some(Swept { failure: Some(failure), .. }) => (
                 Ink::Bad,
                 "✗",

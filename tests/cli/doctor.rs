@@ -26,7 +26,7 @@ async fn what_is_well_is_one_line_each() {
     filters(&stage).bind(|| insta::assert_snapshot!("doctor_fresh", fresh));
     ends(&stage.keyroll(&["run", playbook.to_str().unwrap()]).await, 0);
     let after = ends(&stage.keyroll(&["doctor", playbook.to_str().unwrap()]).await, 0);
-    assert!(after.contains("1 rotations with") && after.contains("every hash is right"), "{after}");
+    assert!(after.contains("rotations: 1, records: ") && after.contains("every hash is right"), "{after}");
     for secret in stage.secrets() {
         assert!(!after.contains(&secret));
     }

@@ -129,6 +129,26 @@ async fn an_open_rotation_is_left_alone() {
     assert!(stage.accessors().await.contains(&late));
 }
 
+/// The open rotation is another playbook's, at the same provider: its create may be under way this very moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keys_of_another_playbooks_open_rotation_are_left_alone() {
+    let stage = Stage::new().await;
+    let value = stage.make_key("value-of-the-other-service", None).await;
+    stage.put_at("stage/other", json!({ "secret_id": "value-of-the-other-service", "accessor": value })).await;
+    let other = stage.playbook().with_file_name("other.yaml");
+    let text = std::fs::read_to_string(stage.playbook()).unwrap().replace("name: stage", "name: other").replace("stage/app", "stage/other");
+    let (before, rest) = text.split_once("consumers:").unwrap();
+    let (_, after) = rest.split_once("verify:").unwrap();
+    let job = "consumers: [{ name: nightly, job: { runs_every: 2h, max_run: 1h } }]";
+    std::fs::write(&other, format!("{before}{job}\nverify:{after}")).unwrap();
+    ends(&stage.keyroll(&["run", other.to_str().unwrap()]).await, 6);
+    let late = stage.make_key("late-value-nobody-has", Some(&intended(&stage).await)).await;
+    let told = ends(&stage.keyroll(&["reconcile", stage.playbook().to_str().unwrap(), "--fix"]).await, 0);
+    assert!(told.contains("3 of open rotations"), "{told}");
+    assert!(stage.accessors().await.contains(&late));
+    ends(&stage.keyroll(&["rollback", "other", "--reason", "enough"]).await, 6);
+}
+
 /// A machine is gone with its journal: its mark is refused until a person says so, and says why.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_journal_is_adopted_by_name() {

@@ -125,6 +125,11 @@ revoke: {{ grace: 0s, dead_within: 0s }}
         made["data"]["secret_id_accessor"].as_str().unwrap().to_owned()
     }
 
+    /// Another secret beside the stage's own.
+    pub async fn put_at(&self, path: &str, fields: Value) {
+        self.api.post(&format!("secret/data/{path}"), json!({ "data": fields })).await;
+    }
+
     /// The ids of all keys at the provider.
     pub async fn accessors(&self) -> Vec<String> {
         self.api.accessors().await
