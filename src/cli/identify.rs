@@ -5,6 +5,8 @@ use std::{
     path::PathBuf,
 };
 
+use futures_util::{StreamExt as _, stream};
+
 use super::{App, Fail, load, run::worse, status};
 use crate::{
     inspect::{
@@ -55,6 +57,9 @@ impl Tool {
     }
 }
 
+/// How many playbooks are read at once.
+const AT_ONCE: usize = 8;
+
 /// The longest report that is read.
 const LONGEST: u64 = 256 << 20;
 
@@ -64,7 +69,17 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         let what = format!("there is nothing to compare with: no journal at {}, and no playbook was named", app.journal_path()?.display());
         return Err(Fail::usage(what).next("keyroll identify PLAYBOOK"));
     }
-    let books = if args.playbooks.is_empty() { Vec::new() } else { load::files(app, &args.playbooks)? };
+    // One broken file among many must not keep a leak from being looked into.
+    let (mut books, mut notes) = (Vec::new(), Vec::new());
+    for (path, one) in if args.playbooks.is_empty() { Vec::new() } else { load::each(app, &args.playbooks)? } {
+        match one {
+            Ok(loaded) => books.push(loaded),
+            Err(_) => {
+                notes.push(format!("{} is no valid playbook, and its stores were not looked at: keyroll validate {0}", path.display()))
+            }
+        }
+    }
+    let broken = !notes.is_empty();
     let (source, findings) = findings(args)?;
     let rotations = status::all(app).await?;
     let decrees = match &journal {
@@ -73,10 +88,8 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     };
     let memory = Memory::of(&rotations, &decrees);
     let salt = journal.as_ref().map(|journal| journal.salt().to_vec()).unwrap_or_default();
-    let mut all = Vec::new();
-    for loaded in &books {
-        all.push(identify::ours(&loaded.world, &loaded.book, &rotations).await);
-    }
+    let readings = books.iter().map(|loaded| identify::ours(&loaded.world, &loaded.book, &rotations));
+    let all: Vec<_> = stream::iter(readings).buffered(AT_ONCE).collect().await;
     let mut found = Vec::new();
     for finding in &findings {
         found.push((finding, identify::judge(finding, &salt, &memory, &all).await));
@@ -88,7 +101,11 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let held = || all.iter().flat_map(|ours| &ours.holdings.held);
     let secrets = leaked.flatten().chain(held().map(|held| &held.secret)).collect();
     let gaps: Vec<&Failure> = all.iter().flat_map(|ours| &ours.holdings.gaps).collect();
-    let mut notes: Vec<String> = gaps.iter().map(|gap| format!("not compared with everything: {gap}")).collect();
+    notes.extend(gaps.iter().map(|gap| format!("not compared with everything: {gap}")));
+    if found.iter().any(|(_, judged)| *judged == Judged::Unknown) {
+        let silent = all.iter().flat_map(|ours| &ours.holdings.silent);
+        notes.extend(silent.map(|store| format!("{store} does not tell all of its older versions: those were not compared")));
+    }
     let by_hash = |(finding, judged): &(&Finding, Judged)| matches!(finding.leaked, Leaked::Sha1(_)) && *judged == Judged::Unknown;
     if found.iter().any(by_hash) {
         notes.push(match held().count() {
@@ -105,7 +122,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         Leaked::Sha1(_) => *judged == Judged::Unknown && held().next().is_none(),
         Leaked::Values(_) => false,
     };
-    let compared = if found.iter().any(blind) { 2 } else { 0 };
+    let compared = if broken || found.iter().any(blind) { 2 } else { 0 };
     let code = worse(worse(if live { 3 } else { 0 }, compared), if gaps.is_empty() { 0 } else { 5 });
     let told = Identified { source: &source, found, secrets, notes };
     if app.json() {

@@ -9,12 +9,17 @@ use super::{
     hidden::{Hidden, values},
 };
 
+/// A webhook's payload.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Told {
-    Many(Vec<Alert>),
-    Hook { alert: Alert, location: Option<Location> },
-    One(Alert),
+struct Hook {
+    alert: Alert,
+    location: Option<Location>,
+}
+
+/// What tells a webhook's payload from an alert.
+#[derive(Deserialize)]
+struct Shape {
+    alert: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -41,14 +46,18 @@ struct Spot {
 }
 
 pub(super) fn read(text: &str) -> Result<Vec<Finding>, Unreadable> {
-    // Untagged loses the place of a mistake: what breaks off is told before.
-    let _: serde::de::IgnoredAny = serde_json::from_str(text).map_err(|error| broken(Format::Github, &error))?;
-    let told: Told = serde_json::from_str(text).map_err(|error| broken(Format::Github, &error))?;
-    Ok(match told {
-        Told::Many(alerts) => alerts.into_iter().map(|alert| finding(alert, None)).collect(),
-        Told::Hook { alert, location } => vec![finding(alert, location.and_then(|location| location.details))],
-        Told::One(alert) => vec![finding(alert, None)],
-    })
+    let broken = |error: serde_json::Error| broken(Format::Github, &error);
+    if text.trim_start().starts_with('[') {
+        let alerts: Vec<Alert> = serde_json::from_str(text).map_err(broken)?;
+        return Ok(alerts.into_iter().map(|alert| finding(alert, None)).collect());
+    }
+    let shape: Shape = serde_json::from_str(text).map_err(broken)?;
+    if shape.alert.is_some() {
+        let hook: Hook = serde_json::from_str(text).map_err(broken)?;
+        return Ok(vec![finding(hook.alert, hook.location.and_then(|location| location.details))]);
+    }
+    let alert: Alert = serde_json::from_str(text).map_err(broken)?;
+    Ok(vec![finding(alert, None)])
 }
 
 fn finding(alert: Alert, spot: Option<Spot>) -> Finding {

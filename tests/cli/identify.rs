@@ -130,6 +130,12 @@ async fn a_store_that_cannot_be_read_is_not_taken_for_an_answer() {
     let told = ends(&stage.feed(&["identify", stage.playbook().to_str().unwrap()], FIXTURE).await, 5);
     assert!(told.contains("not compared with everything"), "{told}");
     assert_silent(&told);
+    // Another playbook of the folder that is broken keeps nothing from being found.
+    stage.edit("http://127.0.0.1:1", &address);
+    let folder = stage.playbook().parent().unwrap().to_owned();
+    std::fs::write(folder.join("bad.yaml"), "keyroll: 1\n").unwrap();
+    let found = ends(&stage.feed(&["identify", folder.to_str().unwrap()], FIXTURE).await, 3);
+    assert!(found.contains("the key in use") && found.contains("bad.yaml is no valid playbook"), "{found}");
     let empty = ends(&stage.feed(&["identify", stage.playbook().to_str().unwrap()], "\n").await, 2);
     assert!(empty.contains("no value was given"), "{empty}");
 }
