@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{App, Fail, app, load, load::Loaded, plan};
+use super::{
+    App, Fail, app, load,
+    load::{Attempt, Loaded},
+    plan,
+};
 use crate::{
     adapters::build,
     inspect::doctor::{self, Health, Line},
@@ -58,12 +62,12 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     Ok(code)
 }
 
-fn clashes(books: &[(PathBuf, Result<Loaded, String>)]) -> Vec<build::Clash> {
+fn clashes(books: &[(PathBuf, Attempt)]) -> Vec<build::Clash> {
     let pairs: Vec<_> = books.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| (&one.book, &one.world)).collect();
     build::clashes(&pairs)
 }
 
-async fn one(app: &App, path: &std::path::Path, loaded: &Result<Loaded, String>, journal: Option<&dyn Journal>) -> Patient {
+async fn one(app: &App, path: &std::path::Path, loaded: &Attempt, journal: Option<&dyn Journal>) -> Patient {
     let file = path.display().to_string();
     match loaded {
         Err(text) => {

@@ -20,6 +20,9 @@ pub struct Loaded {
     pub world: World,
 }
 
+/// A playbook, or what is wrong with it, fit to be shown.
+pub type Attempt = Result<Loaded, String>;
+
 /// Loads files and folders (their `*.yaml` and `*.yml`), and checks that no two rotate the same key.
 pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
     let mut loaded = Vec::new();
@@ -48,7 +51,7 @@ pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
 }
 
 /// The same one by one: a file that is no playbook is told in its place, and keeps no other from being loaded.
-pub fn each(app: &App, paths: &[PathBuf]) -> Result<Vec<(PathBuf, Result<Loaded, String>)>, Fail> {
+pub fn each(app: &App, paths: &[PathBuf]) -> Result<Vec<(PathBuf, Attempt)>, Fail> {
     let ctx = app.ctx()?;
     Ok(expand(paths)?.into_iter().map(|path| (path.clone(), file(app, &ctx, &path))).collect())
 }

@@ -4,6 +4,7 @@
 //! only readings and waits are cut short.
 
 mod effects;
+mod examine;
 mod hands;
 mod known;
 mod looks;
@@ -26,8 +27,9 @@ use crate::{
 };
 
 pub use self::{
+    examine::{Absent, Counted, Examined, examine},
     known::{field, secret_field},
-    preflight::{Absent, Counted, Examined, Overrides, examine, preflight, waits},
+    preflight::{Overrides, preflight, waits},
 };
 
 /// What a run needs besides the rotation itself.

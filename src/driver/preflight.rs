@@ -7,11 +7,11 @@ use super::{
     witness::{Summons, pass},
 };
 use crate::{
-    ids::{InstanceId, KeyId},
+    ids::KeyId,
     playbook::{Instances, OnTimeout, Playbook, Span, WriteSource},
     ports::{Ambiguity, Clock, Credential, Life, Listed, Problem, Snapshot, World},
     protocol::{self, Kind, Role, Rules},
-    record::{ConsumerPlan, Evidence, Missing, OldKey, Plan, StorePlan, Waits},
+    record::{ConsumerPlan, OldKey, Plan, StorePlan, Waits},
     secret::Secret,
 };
 
@@ -37,8 +37,9 @@ const PASSES: usize = 3;
 /// How many creates in a row may be lost before a person is asked.
 const ATTEMPTS: u8 = 3;
 
-struct Findings {
-    problems: Vec<Problem>,
+#[derive(Default)]
+pub(super) struct Findings {
+    pub problems: Vec<Problem>,
     notes: Vec<String>,
 }
 
@@ -47,7 +48,7 @@ struct Findings {
 /// # Errors
 /// Everything that must be put right first. Nothing was changed.
 pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overrides: &Overrides) -> Result<Plan, Vec<Problem>> {
-    let mut found = Findings { problems: Vec::new(), notes: Vec::new() };
+    let mut found = Findings::default();
     found.problems.extend(check_ports(world, book).await.into_iter().flat_map(|(.., problems)| problems));
     // With a wrong credential every reading below would only say the same again.
     if !found.problems.is_empty() {
@@ -105,7 +106,7 @@ fn count(many: usize) -> u8 {
 }
 
 /// Each port: in one word, in full, and what is wrong with it.
-async fn check_ports(world: &World, book: &Playbook) -> Vec<(&'static str, String, Vec<Problem>)> {
+pub(super) async fn check_ports(world: &World, book: &Playbook) -> Vec<(&'static str, String, Vec<Problem>)> {
     let wrong = |result: Result<(), Vec<Problem>>| result.err().unwrap_or_default();
     let mut parts = vec![("provider", world.provider.describe(), wrong(world.provider.check().await))];
     for store in &world.stores {
@@ -119,72 +120,12 @@ async fn check_ports(world: &World, book: &Playbook) -> Vec<(&'static str, Strin
     parts
 }
 
-/// What [`preflight`] looks at, each thing for itself.
-pub struct Examined {
-    /// Each part: in one word, in full, and what is wrong with it.
-    pub parts: Vec<(&'static str, String, Vec<Problem>)>,
-    /// The key in use, where it is clear which one that is.
-    pub old: Option<OldKey>,
-    /// One pass over the consumers; none where what comes before it is wrong.
-    pub consumers: Option<Counted>,
-}
-
-/// One pass over all consumers.
-pub struct Counted {
-    /// Who proved the key in use.
-    pub proved: Vec<Evidence>,
-    /// Who did not.
-    pub missing: Vec<Absent>,
-}
-
-/// One that did not prove the key in use.
-pub struct Absent {
-    /// The consumer's name.
-    pub consumer: String,
-    /// The instance; none where an expected one was not found at all.
-    pub instance: Option<InstanceId>,
-    /// What was wrong, in words.
-    pub why: String,
-    /// It could not be asked.
-    pub unreachable: bool,
-}
-
-/// Looks at everything that [`preflight`] looks at, with one pass over the consumers, and plans nothing.
-pub async fn examine(world: &World, book: &Playbook, clock: &dyn Clock, overrides: &Overrides) -> Examined {
-    let parts = check_ports(world, book).await;
-    let mut examined = Examined { parts, old: None, consumers: None };
-    if examined.parts.iter().any(|(.., problems)| !problems.is_empty()) {
-        return examined;
-    }
-    let mut found = Findings { problems: Vec::new(), notes: Vec::new() };
-    let snapshots = read_stores(world, book, overrides, &mut found).await;
-    let listed = world.provider.list().await.unwrap_or_else(|failure| {
-        found.problems.push(failure.into());
-        Vec::new()
-    });
-    let mut known = Known::new(&overrides.salt, world.stores.len());
-    if found.problems.is_empty() {
-        examined.old = old_key(world, book, overrides, &listed, &snapshots, &mut known, &mut found).await.1;
-    }
-    if !found.problems.is_empty() {
-        examined.parts.push(("key", String::new(), found.problems));
-        return examined;
-    }
-    let pass = pass(world, book, &mut known, clock, &of_old(book)).await;
-    let absent = |missing: Missing| {
-        let unreachable = pass.unreached.contains(&(missing.consumer.clone(), missing.instance.clone()));
-        Absent { consumer: missing.consumer, instance: missing.instance, why: missing.why, unreachable }
-    };
-    examined.consumers = Some(Counted { missing: pass.missing.into_iter().map(absent).collect(), proved: pass.proved });
-    examined
-}
-
 /// Everybody is asked for the key in use.
-fn of_old(book: &Playbook) -> Summons<'static> {
+pub(super) fn of_old(book: &Playbook) -> Summons<'static> {
     Summons { role: Role::Old, only: None, expected: vec![0; book.consumers.len()], waivers: &[] }
 }
 
-async fn read_stores(world: &World, book: &Playbook, overrides: &Overrides, found: &mut Findings) -> Vec<Option<Snapshot>> {
+pub(super) async fn read_stores(world: &World, book: &Playbook, overrides: &Overrides, found: &mut Findings) -> Vec<Option<Snapshot>> {
     let mut snapshots = Vec::new();
     for (store, spec) in world.stores.iter().zip(&book.stores) {
         match store.mark().await {
@@ -230,7 +171,7 @@ fn absent(locator: String, field: &str, snapshot: Option<&Snapshot>, install: bo
 }
 
 /// Proves which key is in use, and that it works.
-async fn old_key(
+pub(super) async fn old_key(
     world: &World,
     book: &Playbook,
     overrides: &Overrides,
