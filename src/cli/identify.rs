@@ -99,7 +99,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         _ => None,
     });
     let held = || all.iter().flat_map(|ours| &ours.holdings.held);
-    let secrets = leaked.flatten().chain(held().map(|held| &held.secret)).collect();
+    let secrets: Vec<&Secret> = leaked.flatten().chain(held().map(|held| &held.secret)).collect();
     let gaps: Vec<&Failure> = all.iter().flat_map(|ours| &ours.holdings.gaps).collect();
     notes.extend(gaps.iter().map(|gap| format!("not compared with everything: {gap}")));
     if found.iter().any(|(_, judged)| *judged == Judged::Unknown) {
@@ -124,7 +124,8 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     };
     let compared = if broken || found.iter().any(blind) { 2 } else { 0 };
     let code = worse(worse(if live { 3 } else { 0 }, compared), if gaps.is_empty() { 0 } else { 5 });
-    let told = Identified { source: &source, found, secrets, notes };
+    let found = found.into_iter().map(|(finding, judged)| identify::tell(finding, judged, &secrets)).collect();
+    let told = Identified { source: &source, found, notes };
     if app.json() {
         println!("{}", report::identified_json(&told, code));
     } else {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ids::{KeyId, RotationId, Version},
-    leak::{Finding, Leaked},
+    leak::{Finding, Leaked, Place},
     playbook::Playbook,
     ports::{Listed, World},
     rotation::Rotation,
@@ -185,4 +185,45 @@ fn leaked(standing: Option<Standing>, key: Option<&KeyId>, open: bool) -> Option
         (_, Some(key)) => Some(key.to_string()),
         _ => None,
     }
+}
+
+/// A finding as it may be told: without its value, and without any secret in the texts around it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// What the scanner calls the kind of secret.
+    pub detector: String,
+    /// Where it was found.
+    pub place: Place,
+    /// The report told a hash.
+    pub by_hash: bool,
+    /// Whose it is.
+    pub judged: Judged,
+}
+
+/// What stands in a secret's place.
+const HIDDEN: &str = "•••";
+/// Shorter texts would be found in any path.
+const SHORTEST: usize = 6;
+
+/// Takes out what must not be told: `secrets` are all that are in hand, the report's and the stores'.
+pub fn tell(finding: &Finding, judged: Judged, secrets: &[&Secret]) -> Told {
+    let tidy = |text: &String| tidy(text, secrets);
+    let place =
+        Place { file: finding.place.file.as_ref().map(tidy), line: finding.place.line, commit: finding.place.commit.as_ref().map(tidy) };
+    Told { detector: tidy(&finding.detector), place, by_hash: matches!(finding.leaked, Leaked::Sha1(_)), judged }
+}
+
+fn tidy(text: &str, secrets: &[&Secret]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().map(|secret| secret.reveal().trim()).filter(|secret| secret.chars().count() >= SHORTEST) {
+        text = text.replace(secret, HIDDEN);
+    }
+    // A repository's address may hold a login.
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if let Some((_, host)) = host.rsplit_once('@') {
+            text = format!("{scheme}://{HIDDEN}@{host}{path}");
+        }
+    }
+    text
 }

@@ -3,13 +3,9 @@
 use serde_json::{Value, json};
 
 use super::paint::{Ink, clean, paint};
-use crate::{
-    inspect::{
-        identify::{Judged, Match},
-        memory::Standing,
-    },
-    leak::{Finding, Leaked},
-    secret::Secret,
+use crate::inspect::{
+    identify::{Judged, Match, Told},
+    memory::Standing,
 };
 
 /// Everything that was judged.
@@ -17,49 +13,26 @@ pub struct Identified<'a> {
     /// Who found it: a scanner's name, or `standard input`.
     pub source: &'a str,
     /// Each finding with its judgement.
-    pub found: Vec<(&'a Finding, Judged)>,
-    /// Every secret in hand: none may be shown, wherever a report put it.
-    pub secrets: Vec<&'a Secret>,
+    pub found: Vec<Told>,
     /// What keeps this from being the whole truth.
     pub notes: Vec<String>,
 }
 
-/// What stands in a secret's place.
-const HIDDEN: &str = "•••";
-/// Shorter texts would be found in any path.
-const SHORTEST: usize = 6;
-
 impl Identified<'_> {
-    /// A report's own text, fit to be shown.
-    fn tidy(&self, text: &str) -> String {
-        let mut text = clean(text);
-        for secret in self.secrets.iter().map(|secret| secret.reveal()).filter(|secret| secret.chars().count() >= SHORTEST) {
-            text = text.replace(secret, HIDDEN);
-        }
-        // A repository's address may hold a login.
-        if let Some((scheme, rest)) = text.split_once("://")
-            && let Some((_, host)) = rest.split_once('/').map_or(rest, |(host, _)| host).rsplit_once('@')
-        {
-            let path = rest.split_once('/').map_or(String::new(), |(_, path)| format!("/{path}"));
-            text = format!("{scheme}://{HIDDEN}@{host}{path}");
-        }
-        text
-    }
-
-    fn place(&self, finding: &Finding) -> Option<String> {
-        let file = self.tidy(finding.place.file.as_deref()?);
-        let line = finding.place.line.map_or_else(String::new, |line| format!(":{line}"));
-        let commit = self.commit(finding).map_or_else(String::new, |commit| format!(" (commit {commit})"));
-        Some(format!("{file}{line}{commit}"))
-    }
-
-    fn commit(&self, finding: &Finding) -> Option<String> {
-        finding.place.commit.as_deref().map(|commit| self.tidy(commit).chars().take(12).collect())
-    }
-
     fn live(&self) -> usize {
-        self.found.iter().filter(|(_, judged)| judged.live()).count()
+        self.found.iter().filter(|told| told.judged.live()).count()
     }
+}
+
+fn place(told: &Told) -> Option<String> {
+    let file = clean(told.place.file.as_deref()?);
+    let line = told.place.line.map_or_else(String::new, |line| format!(":{line}"));
+    let commit = commit(told).map_or_else(String::new, |commit| format!(" (commit {commit})"));
+    Some(format!("{file}{line}{commit}"))
+}
+
+fn commit(told: &Told) -> Option<String> {
+    told.place.commit.as_deref().map(|commit| clean(commit).chars().take(12).collect())
 }
 
 /// For people: what is live first.
@@ -70,7 +43,7 @@ pub fn identified(all: &Identified<'_>) -> String {
         1 => "1 finding".to_owned(),
         many => format!("{many} findings"),
     };
-    let silent = all.found.iter().filter(|(_, judged)| *judged == Judged::Hidden).count();
+    let silent = all.found.iter().filter(|told| told.judged == Judged::Hidden).count();
     let verdict = match (live, silent) {
         _ if all.found.is_empty() => String::new(),
         (0, 0) => ", no key of ours that is live".to_owned(),
@@ -80,17 +53,17 @@ pub fn identified(all: &Identified<'_>) -> String {
     };
     let mut text = format!("{}: {many}{verdict}\n", all.source);
     let mut order: Vec<_> = all.found.iter().collect();
-    order.sort_by_key(|(_, judged)| (!judged.live(), !matches!(judged, Judged::Ours(_))));
-    for (finding, judged) in order {
-        let (ink, mark) = match judged {
+    order.sort_by_key(|told| (!told.judged.live(), !matches!(told.judged, Judged::Ours(_))));
+    for told in order {
+        let (ink, mark) = match &told.judged {
             judged if judged.live() => (Ink::Bad, "✗"),
             Judged::Ours(_) => (Ink::Good, "✓"),
             Judged::Unknown => (Ink::Faint, "·"),
             Judged::Hidden => (Ink::Warn, "!"),
         };
-        let place = all.place(finding).map_or_else(String::new, |place| format!("{place}  "));
-        text += &format!("{} {place}{}\n", paint(ink, mark), paint(Ink::Faint, &all.tidy(&finding.detector)));
-        match judged {
+        let place = place(told).map_or_else(String::new, |place| format!("{place}  "));
+        text += &format!("{} {place}{}\n", paint(ink, mark), paint(Ink::Faint, &clean(&told.detector)));
+        match &told.judged {
             Judged::Unknown => text += "    no key that is known here\n",
             Judged::Hidden => {
                 text += "    the report does not hold the value: look at the place itself, and give the value to `keyroll identify`\n"
@@ -159,17 +132,17 @@ pub fn identified_json(all: &Identified<'_>, code: u8) -> Value {
             "sentence": sentence(found), "next": next(found),
         })
     };
-    let row = |(finding, judged): &(&Finding, Judged)| {
-        let (verdict, matches) = match judged {
+    let row = |told: &Told| {
+        let (verdict, matches) = match &told.judged {
             Judged::Ours(matches) => ("ours", matches.iter().map(matched).collect()),
             Judged::Unknown => ("unknown", Vec::new()),
             Judged::Hidden => ("hidden", Vec::new()),
         };
         json!({
-            "detector": all.tidy(&finding.detector), "file": finding.place.file.as_deref().map(|file| all.tidy(file)),
-            "line": finding.place.line, "commit": all.commit(finding),
-            "by_hash": matches!(finding.leaked, Leaked::Sha1(_)),
-            "verdict": verdict, "live": judged.live(), "matches": matches,
+            "detector": clean(&told.detector), "file": told.place.file.as_deref().map(clean),
+            "line": told.place.line, "commit": commit(told),
+            "by_hash": told.by_hash,
+            "verdict": verdict, "live": told.judged.live(), "matches": matches,
         })
     };
     json!({ "source": all.source, "findings": all.found.iter().map(row).collect::<Vec<_>>(), "live": all.live(), "notes": all.notes, "exit_code": code })
