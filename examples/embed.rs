@@ -40,6 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         old_key_id: None,
         salt: journal.salt().to_vec(),
         journal: Some(journal.id().to_owned()),
+        adopted: Vec::new(),
     };
     let plan = preflight(&world, &book, &clock, &overrides).await.map_err(|problems| format!("{problems:?}"))?;
 

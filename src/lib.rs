@@ -17,12 +17,15 @@ pub mod record;
 pub mod rotation;
 pub mod sight;
 
+pub mod leak;
 pub mod ports;
 
 pub mod journal;
 
 pub mod driver;
 pub mod retry;
+
+pub mod inspect;
 
 pub mod adapters;
 

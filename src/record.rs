@@ -376,6 +376,24 @@ pub enum Decree {
         /// Why.
         reason: String,
     },
+    /// A key is dead for good, decided outside of any rotation: only then may it be deleted.
+    Tombstone {
+        /// The playbook's name.
+        playbook: String,
+        /// The provider, in its own description: an id is one only there.
+        provider: String,
+        /// The exact id.
+        key: KeyId,
+        /// Why, in words.
+        because: String,
+    },
+    /// Marks of another journal are no longer refused: it is lost, and this one takes its place.
+    Adopted {
+        /// The other journal's id.
+        journal: String,
+        /// Why.
+        reason: String,
+    },
     /// Rotations that were written elsewhere while this journal could not be written, and are now in it.
     Merged {
         /// The other journal's id.

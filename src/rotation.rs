@@ -10,7 +10,7 @@ use crate::{
     record::{Decree, Decreed, Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
-/// The right to delete one exact key. Only a committed intent to delete it makes one (I5).
+/// The right to delete one exact key. Only a committed intent to delete it, or a committed decree, makes one (I5).
 #[derive(Debug)]
 pub struct Tombstone {
     key: KeyId,
@@ -20,6 +20,14 @@ impl Tombstone {
     /// The key that is dead for good.
     pub fn key(&self) -> &KeyId {
         &self.key
+    }
+
+    /// The right that a committed decree gives; none where the decree is about something else.
+    pub fn decreed(decreed: &Decreed) -> Option<Self> {
+        match &decreed.decree {
+            Decree::Tombstone { key, .. } => Some(Self { key: key.clone() }),
+            _ => None,
+        }
     }
 }
 

@@ -36,6 +36,16 @@ impl Secret {
         hex(&Sha256::digest(self.reveal()))
     }
 
+    /// The unsalted SHA-1 in lower-case hex: what a baseline of detect-secrets keeps of a value.
+    pub fn sha1(&self) -> String {
+        hex(&sha1::Sha1::digest(self.reveal()))
+    }
+
+    /// Whether this value stands anywhere in another text. Too short a value would be found by chance.
+    pub fn within(&self, other: &Secret) -> bool {
+        self.reveal().len() >= 12 && other.reveal().contains(self.reveal())
+    }
+
     /// The journal's name for this value; `salt` is the journal's own.
     pub fn fingerprint(&self, salt: &[u8]) -> Fingerprint {
         let mut mac = Hmac::<Sha256>::new_from_slice(salt).unwrap_or_else(|_| unreachable!("HMAC takes a key of any length"));

@@ -89,6 +89,11 @@ impl Fail {
         fail.of(rotation)
     }
 
+    /// What happened, alone.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// Its exit code.
     pub fn code(&self) -> u8 {
         self.code

@@ -20,14 +20,16 @@ pub struct Loaded {
     pub world: World,
 }
 
+/// A playbook, or what is wrong with it, fit to be shown.
+pub type Attempt = Result<Loaded, String>;
+
 /// Loads files and folders (their `*.yaml` and `*.yml`), and checks that no two rotate the same key.
 pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
-    let ctx = app.ctx()?;
     let mut loaded = Vec::new();
     let mut faulty = 0;
     let mut fail = Vec::new();
-    for path in expand(paths)? {
-        match file(app, &ctx, &path) {
+    for (_, one) in each(app, paths)? {
+        match one {
             Ok(one) => loaded.push(one),
             Err(text) => {
                 faulty += 1;
@@ -46,6 +48,12 @@ pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
         many => format!("{many} playbooks are not valid; nothing was done"),
     };
     Err(fail.into_iter().fold(Fail::usage(what), Fail::detail))
+}
+
+/// The same one by one: a file that is no playbook is told in its place, and keeps no other from being loaded.
+pub fn each(app: &App, paths: &[PathBuf]) -> Result<Vec<(PathBuf, Attempt)>, Fail> {
+    let ctx = app.ctx()?;
+    Ok(expand(paths)?.into_iter().map(|path| (path.clone(), file(app, &ctx, &path))).collect())
 }
 
 fn file(app: &App, ctx: &Ctx, path: &Path) -> Result<Loaded, String> {

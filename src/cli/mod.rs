@@ -7,14 +7,17 @@ mod approve;
 mod by_hand;
 mod completions;
 mod demo;
+mod doctor;
 mod drive;
 mod emergency;
 mod fail;
 mod history;
+mod identify;
 mod init;
 mod load;
 mod logging;
 mod plan;
+mod reconcile;
 mod resume;
 mod rollback;
 mod run;
@@ -122,6 +125,12 @@ enum Verb {
     Approve(approve::Args),
     /// Say that you have seen a held rotation; nobody is reminded of it any more
     Ack(ack::Args),
+    /// Whose a leaked value is: on standard input, or in a secret scanner's report
+    Identify(identify::Args),
+    /// Say what stands ready for a rotation and what does not; changes nothing
+    Doctor(doctor::Args),
+    /// Find keys that nothing explains, and what was left behind
+    Reconcile(reconcile::Args),
     /// See a whole rotation in a sandbox on this machine
     Demo(demo::Args),
     /// Print completions for a shell
@@ -164,6 +173,9 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Waive(args) => waive::run(&app, &args).await,
             Verb::Approve(args) => approve::run(&app, &args).await,
             Verb::Ack(args) => ack::run(&app, &args).await,
+            Verb::Identify(args) => identify::run(&app, &args).await,
+            Verb::Doctor(args) => doctor::run(&app, &args).await,
+            Verb::Reconcile(args) => reconcile::run(&app, &args).await,
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
         };

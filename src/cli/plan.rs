@@ -7,7 +7,7 @@ use crate::{
     driver::{Overrides, preflight},
     ids::KeyId,
     ports::Journal,
-    record::Plan,
+    record::{Decree, Plan},
     report,
 };
 
@@ -44,6 +44,7 @@ impl Old {
             // Without a journal nothing is kept, so any salt will do.
             salt: journal.map_or_else(|| b"a plan without a journal".to_vec(), |journal| journal.salt().to_vec()),
             journal: journal.map(|journal| journal.id().to_owned()),
+            adopted: Vec::new(),
         }
     }
 
@@ -90,9 +91,21 @@ pub async fn make(app: &App, loaded: &Loaded, old: &Old, journal: Option<&dyn Jo
             }
         }
     }
-    preflight(&loaded.world, &loaded.book, &app.clock, &old.overrides(journal))
-        .await
-        .map_err(|problems| Fail::preflight(&loaded.book.name, problems))
+    let overrides = adopting(old.overrides(journal), journal).await?;
+    preflight(&loaded.world, &loaded.book, &app.clock, &overrides).await.map_err(|problems| Fail::preflight(&loaded.book.name, problems))
+}
+
+/// With the journals that this one was told to take the place of.
+pub async fn adopting(mut overrides: Overrides, journal: Option<&dyn Journal>) -> Result<Overrides, Fail> {
+    let decrees = match journal {
+        Some(journal) => journal.decrees().await?,
+        None => Vec::new(),
+    };
+    overrides.adopted.extend(decrees.into_iter().filter_map(|decreed| match decreed.decree {
+        Decree::Adopted { journal, .. } => Some(journal),
+        _ => None,
+    }));
+    Ok(overrides)
 }
 
 /// Prints a plan.

@@ -54,7 +54,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
 }
 
 /// Of two exit codes the one that needs somebody sooner.
-fn worse(one: u8, other: u8) -> u8 {
+pub fn worse(one: u8, other: u8) -> u8 {
     const RANK: [u8; 7] = [0, 6, 4, 1, 2, 5, 3];
     let rank = |code: u8| RANK.iter().position(|known| *known == code);
     if rank(other) > rank(one) { other } else { one }

@@ -4,6 +4,7 @@
 //! only readings and waits are cut short.
 
 mod effects;
+mod examine;
 mod hands;
 mod known;
 mod looks;
@@ -27,6 +28,7 @@ use crate::{
 };
 
 pub use self::{
+    examine::{Absent, Counted, Examined, examine},
     known::{field, secret_field},
     preflight::{Overrides, preflight, waits},
     urgent::{PATIENCE as URGENT_PATIENCE, Suspect, Unread, urgent},

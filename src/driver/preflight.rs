@@ -28,6 +28,8 @@ pub struct Overrides {
     pub salt: Vec<u8>,
     /// The journal's id; none: a plan without a journal, which cannot tell foreign marks.
     pub journal: Option<String>,
+    /// Journals that a person said are lost: their marks are as good as our own.
+    pub adopted: Vec<String>,
 }
 
 /// How many passes over the instances the old key gets to be proved.
@@ -35,8 +37,9 @@ const PASSES: usize = 3;
 /// How many creates in a row may be lost before a person is asked.
 const ATTEMPTS: u8 = 3;
 
-struct Findings {
-    problems: Vec<Problem>,
+#[derive(Default)]
+pub(super) struct Findings {
+    pub problems: Vec<Problem>,
     notes: Vec<String>,
 }
 
@@ -45,8 +48,8 @@ struct Findings {
 /// # Errors
 /// Everything that must be put right first. Nothing was changed.
 pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overrides: &Overrides) -> Result<Plan, Vec<Problem>> {
-    let mut found = Findings { problems: Vec::new(), notes: Vec::new() };
-    check_ports(world, &mut found).await;
+    let mut found = Findings::default();
+    found.problems.extend(check_ports(world, book).await.into_iter().flat_map(|(.., problems)| problems));
     // With a wrong credential every reading below would only say the same again.
     if !found.problems.is_empty() {
         return Err(found.problems);
@@ -108,28 +111,35 @@ fn count(many: usize) -> u8 {
     u8::try_from(many).unwrap_or(u8::MAX)
 }
 
-async fn check_ports(world: &World, found: &mut Findings) {
-    let mut take = |result: Result<(), Vec<Problem>>| {
-        if let Err(problems) = result {
-            found.problems.extend(problems);
-        }
-    };
-    take(world.provider.check().await);
+/// Each port: in one word, in full, and what is wrong with it.
+pub(super) async fn check_ports(world: &World, book: &Playbook) -> Vec<(&'static str, String, Vec<Problem>)> {
+    let wrong = |result: Result<(), Vec<Problem>>| result.err().unwrap_or_default();
+    let mut parts = vec![("provider", world.provider.describe(), wrong(world.provider.check().await))];
     for store in &world.stores {
-        take(store.check().await);
+        parts.push(("store", store.locator(), wrong(store.check().await)));
     }
-    for rollout in world.consumers.iter().filter_map(|wiring| wiring.rollout.as_ref()) {
-        take(rollout.check().await);
+    for (wiring, spec) in world.consumers.iter().zip(&book.consumers) {
+        if let Some(rollout) = &wiring.rollout {
+            parts.push(("rollout", format!("of {}", spec.name), wrong(rollout.check().await)));
+        }
     }
+    parts
 }
 
-async fn read_stores(world: &World, book: &Playbook, overrides: &Overrides, found: &mut Findings) -> Vec<Option<Snapshot>> {
+/// Everybody is asked for the key in use.
+pub(super) fn of_old(book: &Playbook) -> Summons<'static> {
+    Summons { role: Role::Old, only: None, expected: vec![0; book.consumers.len()], waivers: &[] }
+}
+
+pub(super) async fn read_stores(world: &World, book: &Playbook, overrides: &Overrides, found: &mut Findings) -> Vec<Option<Snapshot>> {
     let mut snapshots = Vec::new();
     for (store, spec) in world.stores.iter().zip(&book.stores) {
         match store.mark().await {
-            Ok(Some(mark)) if overrides.journal.as_ref().is_some_and(|journal| *journal != mark.journal) => found.problems.push(Problem::new(
+            Ok(Some(mark))
+                if overrides.journal.as_ref().is_some_and(|journal| *journal != mark.journal)
+                    && !overrides.adopted.contains(&mark.journal) => found.problems.push(Problem::new(
                 format!("{} was last rotated by rotation {} of another journal ({})", store.locator(), mark.rotation, mark.journal),
-                "use that journal (--journal), so that two machines never rotate one key; if it is lost for good, remove the mark beside the secret",
+                "use that journal (--journal), so that two machines never rotate one key; if it is lost for good: keyroll reconcile PLAYBOOK --adopt with that journal's id",
             )),
             Ok(_) => {}
             Err(failure) => found.problems.push(failure.into()),
@@ -167,7 +177,7 @@ fn absent(locator: String, field: &str, snapshot: Option<&Snapshot>, install: bo
 }
 
 /// Proves which key is in use, and that it works.
-async fn old_key(
+pub(super) async fn old_key(
     world: &World,
     book: &Playbook,
     overrides: &Overrides,
@@ -272,7 +282,7 @@ async fn consumers(
     known: &mut Known,
     found: &mut Findings,
 ) -> Vec<ConsumerPlan> {
-    let summons = Summons { role: Role::Old, only: None, expected: vec![0; book.consumers.len()], waivers: &[] };
+    let summons = of_old(book);
     let mut last = pass(world, book, known, clock, &summons).await;
     let proves = kind == Kind::Rotate;
     for _ in 1..PASSES {

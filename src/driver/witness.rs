@@ -22,6 +22,8 @@ pub struct Pass {
     pub proved: Vec<Evidence>,
     /// Who did not.
     pub missing: Vec<Missing>,
+    /// Of those the ones that could not be asked at all; without an instance: the consumer's instances were not found.
+    pub unreached: Vec<(String, Option<InstanceId>)>,
 }
 
 /// Whom to ask, and for which key.
@@ -38,7 +40,7 @@ pub struct Summons<'a> {
 
 /// Makes one pass. A job has no instances and shows nothing.
 pub async fn pass(world: &World, book: &Playbook, known: &mut Known, clock: &dyn Clock, summons: &Summons<'_>) -> Pass {
-    let mut pass = Pass { showing: Vec::new(), short: 0, proved: Vec::new(), missing: Vec::new() };
+    let mut pass = Pass { showing: Vec::new(), short: 0, proved: Vec::new(), missing: Vec::new(), unreached: Vec::new() };
     let chosen = (0..book.consumers.len()).filter(|place| summons.only.is_none_or(|only| only == *place));
     let answers = join_all(chosen.map(|place| async move { (place, ask(world, place).await) })).await;
     for (place, answer) in answers {
@@ -90,6 +92,9 @@ async fn consumer(
         Ok(answer) => answer,
         Err(failure) => {
             pass.short += planned.max(1);
+            if failure.refusal().is_none() {
+                pass.unreached.push((spec.name.clone(), None));
+            }
             return miss(None, failure.to_string());
         }
     };
@@ -103,6 +108,9 @@ async fn consumer(
         let id = report.as_ref().ok().and_then(|report| report.id.clone()).unwrap_or(listed);
         if waived(Some(&id)) {
             continue;
+        }
+        if report.as_ref().is_err_and(|failure| failure.refusal().is_none()) {
+            pass.unreached.push((spec.name.clone(), Some(id.clone())));
         }
         let (showing, said) = judge(report, known, health.store, world, book, summons.role).await;
         match showing {

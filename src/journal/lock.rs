@@ -18,7 +18,7 @@ use crate::ports::JournalError;
 
 /// The folder of a journal's locks.
 pub(super) struct Locks {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 /// A held lock; given back when dropped.

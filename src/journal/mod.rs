@@ -11,11 +11,13 @@
 //!   ├─ tables   their making and their forms
 //!   └─ chain    hashes, and what may stand in a chain (pure)
 //! down     a database's error in plain words
+//! health   what would keep a journal's file from being written
 //! ```
 
 mod address;
 mod chain;
 mod down;
+mod health;
 mod lease;
 mod ledger;
 mod lock;
@@ -28,7 +30,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-pub use self::{place::Place, postgres::PostgresJournal, sqlite::SqliteJournal};
+pub use self::{health::look, place::Place, postgres::PostgresJournal, sqlite::SqliteJournal};
 
 use crate::{ports::JournalError, secret::hex};
 

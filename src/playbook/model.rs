@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Source, Span};
+use super::{Block, SecretRef, Source, Span, tree};
 
 /// One key and all that is needed to rotate it.
 #[derive(Clone, Debug)]
@@ -77,6 +77,23 @@ impl Occasion {
             Self::Done => "done",
             Self::Overdue => "overdue",
         }
+    }
+}
+
+impl Playbook {
+    /// Every reference to a secret that stands in the text, each once.
+    pub fn references(&self) -> Vec<SecretRef> {
+        let mut found: Vec<SecretRef> = Vec::new();
+        if let Ok(root) = tree::of(&self.source) {
+            root.scalars(&mut |text| {
+                if let Ok(reference) = text.parse()
+                    && !found.contains(&reference)
+                {
+                    found.push(reference);
+                }
+            });
+        }
+        found
     }
 }
 

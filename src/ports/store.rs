@@ -51,6 +51,10 @@ pub trait Store: Send + Sync {
     async fn read(&self) -> Got<Option<Snapshot>>;
     /// An older version; none: it is no longer readable.
     async fn read_at(&self, version: &Version) -> Got<Option<Snapshot>>;
+    /// Versions that may still be readable, the current one too, newest first where the store has an order; none where the store does not tell.
+    async fn versions(&self) -> Got<Option<Vec<Version>>> {
+        Ok(None)
+    }
     /// Merges the fields into the current value, if that is still at `base`, and makes it current.
     async fn write(&self, change: &Change<'_>) -> Got<Version>;
     /// Every read endpoint (replica, region) by name, with the version it serves; one for a simple store.

@@ -2,13 +2,16 @@
 //!
 //! Texts may carry colours; print them through `anstream`, which takes them out where they do not belong.
 
+mod doctor;
 mod emergency;
+mod identify;
 mod json;
 mod live;
 mod notice;
 mod paint;
 mod plain;
 mod plan;
+mod reconcile;
 mod stand;
 mod status;
 mod steps;
@@ -16,12 +19,15 @@ mod summary;
 mod time;
 pub mod words;
 
+pub use doctor::{Patient, doctor, doctor_json};
 pub use emergency::{aftermath, will_break};
+pub use identify::{Identified, identified, identified_json};
 pub use json::{Json, line as json_line};
 pub use live::Live;
 pub use notice::{notice, overdue, seen};
 pub use plain::Plain;
 pub use plan::{plan, plan_json};
+pub use reconcile::{Reconciled, reconciled, reconciled_json};
 pub use status::{history, show, show_json, status_json, table};
 pub use steps::{Step, ahead, ideal, steps};
 pub use summary::{summary, times};

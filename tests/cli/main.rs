@@ -1,10 +1,13 @@
 //! The built binary, as a person or a program meets it.
 
+mod doctor;
+mod identify;
 mod journal;
 mod leaks;
 mod luck;
 mod pages;
 mod people;
+mod reconcile;
 mod ways;
 
 #[path = "../common/inbox.rs"]

@@ -118,6 +118,35 @@ revoke: {{ grace: 0s, dead_within: 0s }}
         self.vault.address()
     }
 
+    /// A secret id beside keyroll's back, with its metadata's name where one is given: its accessor.
+    pub async fn make_key(&self, value: &str, name: Option<&str>) -> String {
+        let metadata = name.map_or_else(|| json!({}), |name| json!({ "keyroll": name })).to_string();
+        let made = self.api.post(&format!("{ROLE}/custom-secret-id"), json!({ "secret_id": value, "metadata": metadata })).await;
+        made["data"]["secret_id_accessor"].as_str().unwrap().to_owned()
+    }
+
+    /// Another secret beside the stage's own.
+    pub async fn put_at(&self, path: &str, fields: Value) {
+        self.api.post(&format!("secret/data/{path}"), json!({ "data": fields })).await;
+    }
+
+    /// The ids of all keys at the provider.
+    pub async fn accessors(&self) -> Vec<String> {
+        self.api.accessors().await
+    }
+
+    /// keyroll with something on its standard input.
+    pub async fn feed(&self, args: &[&str], input: &str) -> Output {
+        use tokio::io::AsyncWriteExt;
+        let mut command = self.command(args);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A process that does not want it may be gone already.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        child.wait_with_output().await.unwrap()
+    }
+
     /// keyroll in another process, its standard output piped.
     pub fn start(&self, args: &[&str]) -> tokio::process::Child {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap()
@@ -186,11 +215,6 @@ revoke: {{ grace: 0s, dead_within: 0s }}
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_keyroll"));
         command.args(args).env("KEYROLL_JOURNAL", self.journal()).env("STAGE_TOKEN", self.token()).stdin(Stdio::null());
         command
-    }
-
-    /// Every secret id that is alive.
-    pub async fn accessors(&self) -> Vec<String> {
-        self.api.accessors().await
     }
 
     /// Exactly one secret id is alive, and the store serves it.

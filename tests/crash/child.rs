@@ -60,6 +60,7 @@ pub async fn run() {
         old_key_id: None,
         salt: journal.salt().to_vec(),
         journal: Some(journal.id().to_owned()),
+        adopted: Vec::new(),
     };
     let plan = preflight(&world, &book, &clock, &overrides).await.unwrap();
     let id = RotationId::at(clock.now(), 7);

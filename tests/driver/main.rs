@@ -41,7 +41,14 @@ impl Bench {
     }
 
     async fn open(&self) {
-        let overrides = Overrides { install: false, replace: false, old_key_id: None, salt: self.ledger.salt().to_vec(), journal: None };
+        let overrides = Overrides {
+            install: false,
+            replace: false,
+            old_key_id: None,
+            salt: self.ledger.salt().to_vec(),
+            journal: None,
+            adopted: Vec::new(),
+        };
         let plan = preflight(&self.world, &self.book, &self.clock, &overrides).await.unwrap();
         let opening = Opening {
             rotation: RotationId::new("r1"),

@@ -10,12 +10,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("record", &["ids", "protocol"]),
     ("rotation", &["ids", "protocol", "record"]),
     ("sight", &["record", "rotation"]),
+    ("leak", &["ids", "secret"]),
     ("ports", &["ids", "secret", "playbook", "protocol", "record", "rotation"]),
     ("journal", &["ids", "secret", "protocol", "record", "ports"]),
     ("retry", &[]),
     ("driver", &["ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "retry"]),
+    ("inspect", &["ids", "secret", "playbook", "protocol", "record", "rotation", "leak", "ports", "driver"]),
     ("adapters", &["ids", "secret", "playbook", "protocol", "rotation", "ports"]),
-    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight", "ports"]),
+    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight", "leak", "ports", "inspect"]),
     ("notify", &["ids", "playbook", "protocol", "record", "rotation", "ports", "report"]),
     (
         "sandbox",
@@ -28,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters",
-            "report", "notify", "sandbox",
+            "report", "notify", "sandbox", "leak", "inspect",
         ],
     ),
 ];

@@ -4,6 +4,7 @@ mod explore;
 mod leak;
 mod rows;
 mod safety;
+mod sweep;
 mod walks;
 mod ways_back;
 

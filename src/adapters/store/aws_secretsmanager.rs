@@ -246,6 +246,15 @@ impl Store for SecretsManager {
         held.map(|held| self.snapshot(&held)).transpose()
     }
 
+    async fn versions(&self) -> Got<Option<Vec<Version>>> {
+        let seen = match self.describe(&self.client().await?).await {
+            Err(failure) if failure.refusal() == Some(Refusal::Gone) => return Ok(Some(Vec::new())),
+            seen => seen?,
+        };
+        // Only a labelled version can be relied upon: AWS removes the others when it likes.
+        Ok(Some(seen.version_ids_to_stages().into_iter().flatten().map(|(version, _)| Version::new(version)).collect()))
+    }
+
     async fn write(&self, change: &Change<'_>) -> Got<Version> {
         let client = self.client().await?;
         let next = version_of(change.token);

@@ -65,7 +65,9 @@ pub(super) fn answer(world: &mut World, ask: &Ask<'_>, rest: &str) -> Response {
         ("GET", "role-id") => data(json!({ "role_id": role.id })),
         ("LIST", "secret-id") if role.secret_ids.is_empty() => errors(StatusCode::NOT_FOUND, &[]),
         ("LIST", "secret-id") => data(json!({ "keys": role.secret_ids.iter().map(|one| &one.accessor).collect::<Vec<_>>() })),
-        ("POST", "secret-id") => create(role, ask),
+        ("POST", "secret-id") => create(role, ask, random()),
+        // Vault lets an operator bring a secret id of their own.
+        ("POST", "custom-secret-id") => create(role, ask, ask.text("secret_id").to_owned()),
         ("POST", "secret-id/lookup") => {
             let found = role.secret_ids.iter().find(|one| one.value == ask.text("secret_id"));
             found.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |one| data(one.show()))
@@ -101,7 +103,7 @@ fn no_role(method: &str, name: &str, tail: &str) -> Response {
     }
 }
 
-fn create(role: &mut Role, ask: &Ask<'_>) -> Response {
+fn create(role: &mut Role, ask: &Ask<'_>, value: String) -> Response {
     let metadata = match ask.text("metadata") {
         "" => BTreeMap::new(),
         text => match serde_json::from_str(text) {
@@ -110,7 +112,7 @@ fn create(role: &mut Role, ask: &Ask<'_>) -> Response {
         },
     };
     let made = SecretId {
-        value: random(),
+        value,
         accessor: random(),
         metadata,
         cidr_list: ask.body.get("cidr_list").cloned().unwrap_or_else(|| json!([])),

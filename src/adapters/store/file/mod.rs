@@ -99,6 +99,10 @@ impl Store for Files {
         content.map(|content| self.snapshot(&content)).transpose()
     }
 
+    async fn versions(&self) -> Got<Option<Vec<Version>>> {
+        self.on_disk(Place::versions).await.map(Some)
+    }
+
     async fn write(&self, change: &Change<'_>) -> Got<Version> {
         let (form, base, token, mark) = (self.form, change.base.cloned(), change.token.to_owned(), change.mark.clone());
         let fields: BTreeMap<_, _> = change.fields.iter().map(|(name, value)| (name.clone(), value.duplicate())).collect();

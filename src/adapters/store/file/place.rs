@@ -93,6 +93,14 @@ impl Place {
         Ok(intact.then(|| Content { version: version.clone(), ..content }))
     }
 
+    /// The current version and those that are kept, newest first.
+    pub(super) fn versions(&self) -> Got<Vec<Version>> {
+        let _lock = self.lock(false)?;
+        let state = self.state()?;
+        let current = self.content(&state)?.map(|content| content.version);
+        Ok(current.into_iter().chain(state.kept.into_iter().rev().map(|kept| kept.version)).collect())
+    }
+
     /// Who wrote last.
     pub(super) fn mark(&self) -> Got<Option<Mark>> {
         let _lock = self.lock(false)?;

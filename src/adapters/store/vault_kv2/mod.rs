@@ -99,6 +99,17 @@ struct Metadata {
     #[serde(default)]
     delete_version_after: String,
     custom_metadata: Option<HashMap<String, String>>,
+    #[serde(default)]
+    versions: HashMap<String, Kept>,
+}
+
+/// A version as the metadata tells of it.
+#[derive(Deserialize)]
+struct Kept {
+    #[serde(default)]
+    deletion_time: String,
+    #[serde(default)]
+    destroyed: bool,
 }
 
 #[derive(Serialize)]
@@ -232,6 +243,14 @@ impl Store for VaultKv2 {
 
     async fn read_at(&self, version: &Version) -> Got<Option<Snapshot>> {
         Ok(self.find(Some(number(version)?)).await?.and_then(|found| found.snapshot()))
+    }
+
+    async fn versions(&self) -> Got<Option<Vec<Version>>> {
+        let versions = self.metadata().await?.map(|metadata| metadata.versions).unwrap_or_default();
+        let kept = versions.into_iter().filter(|(_, kept)| kept.deletion_time.is_empty() && !kept.destroyed);
+        let mut numbers: Vec<u64> = kept.filter_map(|(number, _)| number.parse().ok()).collect();
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(Some(numbers.into_iter().map(|number| Version::new(number.to_string())).collect()))
     }
 
     async fn write(&self, change: &Change<'_>) -> Got<Version> {

@@ -1,0 +1,14 @@
+//! Looks at keys outside of any rotation: whose a leaked value is, what stands ready for a rotation, what was left behind.
+//!
+//! ```text
+//! memory   what the journal knows of keys        stores   what stores hold, compared in memory
+//!    └──────────── identify · reconcile ────────────┘      doctor   what a rotation would need
+//! ```
+//!
+//! Nothing here changes anything but [`reconcile::sweep`], and that only what [`crate::protocol::fate`] allows.
+
+pub mod doctor;
+pub mod identify;
+pub mod memory;
+pub mod reconcile;
+pub mod stores;
