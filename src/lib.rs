@@ -19,6 +19,8 @@ pub mod sight;
 
 pub mod ports;
 
+pub mod schedule;
+
 pub mod journal;
 
 pub mod driver;
@@ -27,6 +29,9 @@ pub mod retry;
 pub mod adapters;
 
 pub mod report;
+
+pub mod batch;
+
 pub mod sandbox;
 
 pub mod cli;

@@ -2,10 +2,11 @@
 
 use tokio_util::sync::CancellationToken;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
 use super::{App, Fail, load::Loaded, logging};
 use crate::{
+    batch,
     driver::{self, Runner},
     ids::RotationId,
     ports::{Clock, Journal, Lease},
@@ -20,10 +21,13 @@ use crate::{
 /// How long a run sits through a wait.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Waiting {
-    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on
-    #[arg(long, value_name = "TIME", default_value = "15m")]
-    pub wait: crate::playbook::Span,
+    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on [default: 15m; with --due 0s]
+    #[arg(long, value_name = "TIME")]
+    pub wait: Option<crate::playbook::Span>,
 }
+
+/// A person at a terminal sits through this.
+const USUAL_WAIT: Duration = Duration::from_secs(900);
 
 /// The view that fits the output.
 pub fn view(app: &App) -> Box<dyn View> {
@@ -76,19 +80,21 @@ pub async fn drive(
     waiting: Waiting,
 ) -> Result<u8, Fail> {
     let stop = stop_on_signals();
+    let gate = batch::gate(journal, &loaded.book).await?;
     let runner = Runner {
         world: &loaded.world,
         book: &loaded.book,
         journal,
         clock: &app.clock,
-        gate: &crate::ports::AlwaysOpen,
+        gate: &gate,
         stop: &stop,
         patience: Patience::default(),
-        longest_wait: waiting.wait.0,
+        longest_wait: waiting.wait.map_or(USUAL_WAIT, |wait| wait.0),
     };
     use tracing::Instrument;
     let span = tracing::info_span!("rotation", id = %rotation.id, playbook = %rotation.plan.name);
-    let result = driver::drive(&runner, view, &mut rotation, &mut lease).instrument(span).await;
+    let work = driver::drive(&runner, view, &mut rotation, &mut lease).instrument(span);
+    let result = batch::watched(journal, &app.clock, &gate, work).await;
     view.end();
     drop(lease);
     if let Err(halt) = result {
@@ -111,7 +117,7 @@ async fn finish(app: &App, journal: &dyn Journal, rotation: &Rotation, stopped: 
 }
 
 /// The first signal stops between two steps, the second at once. Both can be resumed.
-fn stop_on_signals() -> CancellationToken {
+pub fn stop_on_signals() -> CancellationToken {
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {

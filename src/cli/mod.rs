@@ -5,7 +5,9 @@ mod app;
 mod completions;
 mod demo;
 mod drive;
+mod due;
 mod fail;
+mod freeze;
 mod history;
 mod init;
 mod load;
@@ -93,8 +95,8 @@ enum Verb {
     Plan(plan::Args),
     /// Rotate
     Run(run::Args),
-    /// Every rotation and what it needs
-    Status,
+    /// Every playbook: its key, when it is due, what it needs
+    Status(status::Args),
     /// Everything about one rotation
     Show(show::Args),
     /// All rotations, newest first
@@ -105,6 +107,8 @@ enum Verb {
     Rollback(rollback::Args),
     /// Give an open rotation a changed playbook; its evidence is taken again
     Amend(amend::Args),
+    /// Begin nothing risky for a time; alone it lists what is frozen
+    Freeze(freeze::Args),
     /// Do without the proof of one instance or consumer; its reason is recorded
     Waive(waive::Args),
     /// See a whole rotation in a sandbox on this machine
@@ -139,12 +143,13 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Schema => schema::run(&app),
             Verb::Plan(args) => plan::run(&app, &args).await,
             Verb::Run(args) => run::run(&app, &args).await,
-            Verb::Status => status::run(&app).await,
+            Verb::Status(args) => status::run(&app, &args).await,
             Verb::Show(args) => show::run(&app, &args).await,
             Verb::History => history::run(&app).await,
             Verb::Resume(args) => resume::run(&app, &args).await,
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
+            Verb::Freeze(args) => freeze::run(&app, &args).await,
             Verb::Waive(args) => waive::run(&app, &args).await,
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),

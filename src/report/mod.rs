@@ -2,8 +2,10 @@
 //!
 //! Texts may carry colours; print them through `anstream`, which takes them out where they do not belong.
 
+mod batch;
 mod json;
 mod live;
+mod overview;
 mod paint;
 mod plain;
 mod plan;
@@ -14,11 +16,13 @@ mod summary;
 mod time;
 pub mod words;
 
+pub use batch::{BatchRow, batch, batch_json, freezes, moment, stands};
 pub use json::{Json, line as json_line};
 pub use live::Live;
+pub use overview::{Overview, key_of, overview, overview_json};
 pub use plain::Plain;
 pub use plan::{plan, plan_json};
-pub use status::{history, show, show_json, status_json, table};
+pub use status::{history, show, show_json, status_json};
 pub use steps::{Step, ahead, ideal, steps};
 pub use summary::{summary, times};
 pub use words::exit_code;

@@ -11,11 +11,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rotation", &["ids", "protocol", "record"]),
     ("sight", &["record", "rotation"]),
     ("ports", &["ids", "secret", "playbook", "protocol", "record", "rotation"]),
+    ("schedule", &["ids", "playbook", "protocol", "record", "rotation", "ports"]),
     ("journal", &["ids", "secret", "protocol", "record", "ports"]),
     ("retry", &[]),
     ("driver", &["ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "retry"]),
     ("adapters", &["ids", "secret", "playbook", "protocol", "rotation", "ports"]),
-    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight"]),
+    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight", "schedule"]),
+    (
+        "batch",
+        &["ids", "playbook", "protocol", "record", "rotation", "sight", "ports", "schedule", "retry", "driver", "adapters", "report"],
+    ),
     (
         "sandbox",
         &[
@@ -27,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters",
-            "report", "sandbox",
+            "report", "sandbox", "schedule", "batch",
         ],
     ),
 ];

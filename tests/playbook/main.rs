@@ -5,6 +5,7 @@ mod hostile;
 mod properties;
 mod secrets;
 mod shipped;
+mod window;
 mod world;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ consumers:
     job: { runs_every: 24h, max_run: 2h }
 verify: { within: 10m, stable_for: 30s, every: 2s, on_timeout: rollback }
 revoke: { grace: 1h, dead_within: 1m }
+window: "Mon-Thu 09:00-16:00, Fri 09:00-12:00 Europe/Berlin"
 "#;
 
 fn source(text: &str) -> Arc<Source> {
