@@ -3,6 +3,7 @@
 mod leaks;
 mod luck;
 mod pages;
+mod schedule;
 mod ways;
 
 #[path = "../common/stage.rs"]
