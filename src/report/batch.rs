@@ -38,7 +38,7 @@ pub fn batch(rows: &[BatchRow]) -> String {
             };
             (
                 [clean(&row.playbook), paint(ink, &clean(&row.what)), row.code.to_string()],
-                row.next.iter().map(|next| clean(next)).collect::<Vec<_>>(),
+                row.next.iter().map(|next| format!("→ {}", clean(next))).collect::<Vec<_>>(),
             )
         })
         .collect();
@@ -72,7 +72,7 @@ pub fn freezes(all: &[Freeze], now: chrono::DateTime<chrono::Utc>) -> String {
     let row = |freeze: &Freeze| {
         let whom = if freeze.playbooks.is_empty() { "all".to_owned() } else { freeze.playbooks.join(", ") };
         let cells = [freeze.number.to_string(), clean(&whom), moment(freeze.until, now), clean(&freeze.by), clean(&freeze.reason)];
-        (cells, vec![format!("keyroll freeze --end {} --reason '…'", freeze.number)])
+        (cells, vec![format!("→ keyroll freeze --end {} --reason '…'", freeze.number)])
     };
     columns(&["FREEZE", "PLAYBOOKS", "ENDS", "BY", "REASON"], &all.iter().map(row).collect::<Vec<_>>())
 }

@@ -43,7 +43,7 @@ pub struct Overview {
 
 /// A table: its colours say how urgent each one is.
 pub fn overview(rows: &[Overview], now: DateTime<Utc>) -> String {
-    let heads = ["PLAYBOOK", "KEY", "AGE", "DUE", "STATE", "REASON", "SAFE UNTIL"];
+    let heads = ["PLAYBOOK", "KEY", "AGE", "DUE", "STATE", "SAFE UNTIL", "REASON"];
     let rows: Vec<_> = rows.iter().map(|row| (cells(row, now), below(row))).collect();
     columns(&heads, &rows)
 }
@@ -68,8 +68,8 @@ fn cells(row: &Overview, now: DateTime<Utc>) -> [String; 7] {
             None => unknown(),
         },
         paint(ink, &state),
-        clean(&reason),
         row.due.as_ref().and_then(|due| due.safe_until).map_or_else(unknown, clock),
+        clean(&reason),
     ]
 }
 
@@ -78,7 +78,7 @@ fn state(row: &Overview, now: DateTime<Utc>) -> (String, String) {
     if let (Some(stands), Some(rotation)) = (&row.stands, &row.newest) {
         return match stands {
             Stands::Held(why) => ("held".into(), words::why(*why).into()),
-            Stands::Waits { until, why } => ("parked".into(), format!("{why}, until {}", clock(*until))),
+            Stands::Waits { until, why } => ("parked".into(), format!("until {}: {why}", clock(*until))),
             Stands::Ready(since) => {
                 ("open".into(), format!("{}; could go on since {}", words::step(rotation), rough(between(*since, now))))
             }
@@ -86,6 +86,7 @@ fn state(row: &Overview, now: DateTime<Utc>) -> (String, String) {
     }
     let Some(due) = &row.due else { return ("unreadable".into(), "the journal's playbook is not understood".into()) };
     let state = match (row.urgency, due.at.is_some()) {
+        (Urgency::Due, false) => "unknown",
         (Urgency::Fine, true) => "fine",
         (Urgency::Soon, _) => "soon",
         (Urgency::Due, _) => "due",
@@ -102,17 +103,18 @@ fn state(row: &Overview, now: DateTime<Utc>) -> (String, String) {
         (Cause::AgeUnknown, _) => "nobody knows how old its key is".into(),
     };
     if let Some((until, why)) = row.closed.as_ref().filter(|_| row.urgency >= Urgency::Due) {
-        reason = format!("{why}, until {}", clock(*until));
+        reason = format!("{why}; may begin {}", moment(*until, now));
     }
     (state.into(), reason)
 }
 
 /// What to type next, and what else is worth knowing.
 fn below(row: &Overview) -> Vec<String> {
-    let mut lines = match (&row.stands, &row.newest) {
+    let next = match (&row.stands, &row.newest) {
         (Some(_), Some(rotation)) => words::next(rotation),
         _ => by_itself(row).into_iter().collect(),
     };
+    let mut lines: Vec<String> = next.iter().map(|command| format!("→ {command}")).collect();
     lines.extend(row.notes.iter().map(|note| paint(Ink::Warn, &format!("! {}", clean(note)))));
     if !row.lacks.is_empty() {
         lines.push(paint(Ink::Warn, &format!("! its keys' names carry no {}", row.lacks.join(" and no "))));

@@ -78,7 +78,7 @@ fn key(rotation: &Rotation, role: Role) -> String {
     rotation.key(role).map_or_else(|| "–".into(), |id| shorten(id.as_str(), 22))
 }
 
-/// A table: heads, rows, and under each row what to type next.
+/// A table: heads, rows, and lines under each row.
 pub(super) fn columns<const N: usize>(heads: &[&str; N], rows: &[([String; N], Vec<String>)]) -> String {
     let wide = |text: &str| bare(text).chars().count();
     let widths: Vec<usize> =
@@ -88,10 +88,10 @@ pub(super) fn columns<const N: usize>(heads: &[&str; N], rows: &[([String; N], V
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     let mut text = line(&heads.map(|head| paint(Ink::Strong, head)));
-    for (cells, next) in rows {
+    for (cells, under) in rows {
         text += &line(cells);
-        for command in next {
-            text += &format!("  → {command}\n");
+        for command in under {
+            text += &format!("  {command}\n");
         }
     }
     text

@@ -72,6 +72,8 @@ impl Due {
             () if since(self.overdue) => Urgency::Overdue,
             () if since(self.at) => Urgency::Due,
             () if since(self.soon) => Urgency::Soon,
+            // Nobody can say that it is fine.
+            () if self.cause == Cause::AgeUnknown => Urgency::Due,
             () => Urgency::Fine,
         }
     }
@@ -124,7 +126,8 @@ pub fn due(terms: &Terms<'_>, key: &Key, past: &Past, queued: Option<&Queued>, t
 fn spread(name: &str, time: Duration) -> Duration {
     let hash = Sha256::digest(name.as_bytes());
     let share = hash.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    (time / 20).min(DAY).mul_f64(f64::from(share) / f64::from(u32::MAX))
+    // Whole seconds: people read the moment that comes of it.
+    Duration::from_secs((time / 20).min(DAY).as_secs() * u64::from(share) / u64::from(u32::MAX))
 }
 
 /// Whether the freeze lasts beyond the key's expiry: it would die before it may be replaced.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use keyroll::{
     ids::{KeyId, RotationId},
-    ports::AlwaysOpen,
+    ports::{AlwaysOpen, Gate},
     protocol::{Event, Kind},
     record::{Detail, Waiting},
     report::{self, BatchRow, Overview},
@@ -29,14 +29,15 @@ fn row(name: &str, age: i64, now: chrono::DateTime<chrono::Utc>) -> Overview {
 }
 
 fn open(name: &str, rotation: Rotation, urgency: Urgency, now: chrono::DateTime<chrono::Utc>) -> Overview {
-    let stands = stands(&rotation, &AlwaysOpen, now);
+    let tuesday = Times::of(name, "Tue 09:00-16:00 UTC".parse().ok(), &[]);
+    let stands = if name == "gated" { stands(&rotation, &tuesday, now) } else { stands(&rotation, &AlwaysOpen, now) };
     Overview { key: report::key_of(&rotation), stands: Some(stands), newest: Some(rotation), urgency, due: None, ..row(name, 1, now) }
 }
 
 /// Before its first effect, at a closed window.
 fn gated() -> Story {
     let mut story = Story::new(plan(rules(Kind::Rotate), 3));
-    let what_for = "outside its window, Mon-Thu 09:00-16:00 Europe/Berlin".into();
+    let what_for = "outside its window, Tue 09:00-16:00 UTC".into();
     let waiting = Waiting { lasts: DAY, since: start(), store_since: None, what_for };
     story.add(Event::Gated, Detail::Waiting(waiting));
     story
@@ -48,9 +49,15 @@ fn rows() -> Vec<Overview> {
     unknown.key = Key::default();
     let terms = Terms { name: "x", every: Some(DAY * 90), needs: DAY };
     unknown.due = Some(due(&terms, &unknown.key, &Past::default(), None, &Times::of("x", None, &[])));
-    unknown.urgency = Urgency::Fine;
+    unknown.urgency = Urgency::Due;
     let mut shut = row("due-but-shut", 91, now);
-    shut.closed = Some((now + TimeDelta::days(2), "freeze 3 until 2026-11-25 09:20 UTC: fair".into()));
+    let until = now + TimeDelta::days(2);
+    let freeze = Freeze { number: 3, playbooks: vec![], until, reason: "fair".into(), by: "ann".into() };
+    let times = Times::of("due-but-shut", None, &[freeze]);
+    let due_then = due(&Terms { name: "due-but-shut", every: Some(DAY * 90), needs: DAY }, &shut.key, &Past::default(), None, &times);
+    shut.urgency = due_then.urgency(now);
+    shut.due = Some(due_then);
+    shut.closed = times.closed(now).map(|closed| (closed.until, closed.why));
     let mut named = row("key", 10, now);
     named.lacks = vec!["application", "environment"];
     named.notes = vec!["freeze 3 lasts until 2026-11-25, and the key stops working before that".into()];
@@ -87,7 +94,7 @@ fn every_playbook_has_a_row_and_what_to_type() {
 fn a_gated_rotation_says_why_and_until_when() {
     let story = gated();
     let text = bare(&report::summary(&story.rotation, &story.records));
-    assert!(text.contains("waits until 2026-11-24 09:00 UTC: outside its window, Mon-Thu"), "{text}");
+    assert!(text.contains("waits until 2026-11-24 09:00 UTC: outside its window, Tue"), "{text}");
     assert!(text.contains("after 2026-11-24 09:00 UTC"), "{text}");
 }
 

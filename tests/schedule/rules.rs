@@ -75,7 +75,8 @@ fn a_key_is_due_by_its_age_or_its_expiry_whichever_comes_first() {
     let expiring = plain(&Key { made, expires: Some(origin() + 40 * DAY), ..Key::default() }, Some(90 * DAY));
     assert_eq!(expiring.cause, Cause::Expiry);
     assert!(expiring.at.unwrap() <= origin() + 33 * DAY, "{expiring:?}");
-    assert_eq!(plain(&Key::default(), Some(90 * DAY)).cause, Cause::AgeUnknown);
+    let unknown = plain(&Key::default(), Some(90 * DAY));
+    assert_eq!((&unknown.cause, unknown.at, unknown.urgency(origin())), (&Cause::AgeUnknown, None, Urgency::Due));
     assert_eq!(plain(&Key { made, ..Key::default() }, None).cause, Cause::NeverDue);
 }
 
