@@ -44,10 +44,8 @@ pub fn view(app: &App) -> Box<dyn View> {
 
 /// Takes an open rotation over: from here this process drives it.
 pub async fn take(app: &App, journal: &dyn Journal, id: &RotationId, view: &mut dyn View) -> Result<(Rotation, Lease), Fail> {
-    let mut lease = journal.take(id).await?;
-    let mut rotation = super::app::rotation(journal, id).await?;
-    append(app, journal, &mut lease, &mut rotation, Event::Resumed, Detail::Nothing, view).await?;
-    Ok((rotation, lease))
+    let over = || Fail::usage(format!("rotation {id} is over")).next(format!("keyroll show {id}"));
+    batch::take(journal, &app.clock, id, view).await?.ok_or_else(over)
 }
 
 /// Writes one record outside the loop: a takeover, a person's ask.
