@@ -240,15 +240,17 @@ impl Hands<'_> {
         Ok((Answer::Yes, Detail::Nothing))
     }
 
-    /// Now, by the slowest clock since the last wait began: one that jumps can only lengthen the idle time. None: the
-    /// store told its time then, and does not now.
+    /// Now, by the slowest clock since the first wait after the promote: one that jumps can only lengthen the idle time.
+    /// None: the store told its time then, and does not now.
     async fn slowest(&self, rotation: &Rotation) -> Option<DateTime<Utc>> {
         let wall = self.clock.now();
-        let Some(waiting) = &rotation.waiting else { return Some(wall) };
-        let steady = self.waiting.map_or(wall, |since| waiting.since + self.clock.steady().saturating_sub(since));
-        let store = match waiting.store_since {
+        let Some(first) = &rotation.first_wait else { return Some(wall) };
+        // The steady clock was read when the last wait began.
+        let same = rotation.waiting.as_ref().is_some_and(|last| last.since == first.since);
+        let steady = self.waiting.filter(|_| same).map_or(wall, |since| first.since + self.clock.steady().saturating_sub(since));
+        let store = match first.store_since {
             // Whole seconds on the wire: one is given back.
-            Some(since) => waiting.since + (self.store_clock().await? - since) + Duration::from_secs(1),
+            Some(since) => first.since + (self.store_clock().await? - since) + Duration::from_secs(1),
             None => wall,
         };
         Some(wall.min(steady).min(store))
