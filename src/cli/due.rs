@@ -70,13 +70,13 @@ pub async fn run(app: &App, paths: &[PathBuf], wait: Option<Span>, keep_going: b
     let tick = Batch::new(&journal, &app.clock, &shell, &stop, manner, items).tick().await?;
     outcomes.extend(tick.outcomes.iter().cloned());
     if !app.json() && (!app.global.quiet || !tick.unknown.is_empty()) {
-        remarks(app, &tick, outcomes.is_empty());
+        remarks(app, &tick, outcomes.is_empty(), paths.is_empty());
     }
     Ok(if outcomes.is_empty() && !app.json() { 0 } else { finish(app, &outcomes) })
 }
 
 /// What was left alone, in as few lines as there are kinds of it.
-fn remarks(app: &App, tick: &Tick, nothing: bool) {
+fn remarks(app: &App, tick: &Tick, nothing: bool, unnamed: bool) {
     for name in &tick.unknown {
         anstream::eprintln!(
             "`{name}` has `every`, and nobody knows how old its key is: it is never due by itself until `keyroll run` has rotated it once"
@@ -85,6 +85,8 @@ fn remarks(app: &App, tick: &Tick, nothing: bool) {
     if let Some((name, opens)) = tick.closed.iter().min_by_key(|(_, opens)| *opens) {
         let (count, opens) = (tick.closed.len(), report::moment(*opens, app.clock.now()));
         anstream::println!("{count} due, and kept by a window or a freeze; {name} may begin {opens}");
+    } else if nothing && unnamed {
+        anstream::println!("no open rotation has anything to do; name playbooks to have those rotated that are due");
     } else if nothing {
         let next = tick.next.as_ref().map(|(name, at)| format!("; the next is {name}, {}", report::moment(*at, app.clock.now())));
         anstream::println!("nothing is due{}", next.unwrap_or_default());
