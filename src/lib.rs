@@ -20,6 +20,8 @@ pub mod sight;
 pub mod leak;
 pub mod ports;
 
+pub mod schedule;
+
 pub mod journal;
 
 pub mod driver;
@@ -31,7 +33,9 @@ pub mod adapters;
 
 pub mod report;
 
+pub mod batch;
 pub mod notify;
+
 pub mod sandbox;
 
 pub mod cli;

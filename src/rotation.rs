@@ -81,6 +81,8 @@ pub struct Rotation {
     pub promoted_at: Option<DateTime<Utc>>,
     /// The wait that is on, or was last.
     pub waiting: Option<Waiting>,
+    /// The first wait after the last promote: later clocks are measured against it.
+    pub first_wait: Option<Waiting>,
     /// What keeps the next step from beginning: a closed window, a freeze.
     pub gated: Option<Waiting>,
     /// When the last wait was over.
@@ -180,6 +182,7 @@ impl Rotation {
             versions: stores.map(|store| store.base.iter().map(|base| (base.clone(), Role::Old)).collect()).collect(),
             promoted_at: None,
             waiting: None,
+            first_wait: None,
             gated: None,
             waited_at: None,
             tombstones: Vec::new(),
@@ -270,7 +273,10 @@ impl Rotation {
                 self.proved.clone_from(proved);
                 self.missing.clone_from(missing);
             }
-            (Event::Parked(_), Detail::Waiting(waiting)) => self.waiting = Some(waiting.clone()),
+            (Event::Parked(_), Detail::Waiting(waiting)) => {
+                self.first_wait.get_or_insert_with(|| waiting.clone());
+                self.waiting = Some(waiting.clone());
+            }
             (Event::Waited(_), _) => self.waited_at = Some(record.at),
             (_, Detail::Reply { said }) => self.said = Some(said.clone()),
             (_, Detail::Emergency(emergency)) => {
@@ -307,6 +313,7 @@ impl Rotation {
 
     fn promoted(&mut self, store: u8, version: &Version, at: DateTime<Utc>) {
         self.promoted_at = Some(at);
+        self.first_wait = None;
         self.wrote(store, version, Role::New);
     }
 

@@ -176,6 +176,9 @@ fn hash(matters: &Matters) -> Result<String, Fail> {
     Ok(hex(&Sha256::digest(text)))
 }
 
+/// How long a timer's plan waits for approval.
+pub const USUAL: Duration = Duration::from_secs(24 * 3600);
+
 /// Looks for another person's word for exactly this plan; where there is none, proposes it. `then`: the command that goes on.
 pub async fn ask(app: &App, journal: &dyn Journal, plan: &Plan, lasts: Duration, then: &str) -> Result<Word, Fail> {
     let (decrees, now) = (journal.decrees().await?, app.clock.now());

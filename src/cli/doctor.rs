@@ -27,7 +27,7 @@ pub struct Args {
 const AT_ONCE: usize = 8;
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
-    let books = if args.playbooks.is_empty() { Vec::new() } else { load::each(app, &args.playbooks)? };
+    let books = if args.playbooks.is_empty() { Vec::new() } else { load::attempts(app, &args.playbooks)? };
     let place = app.place()?;
     let file = match &place {
         Place::File(path) => journal::look(path),

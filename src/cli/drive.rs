@@ -2,10 +2,11 @@
 
 use tokio_util::sync::CancellationToken;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
 use super::{App, Fail, load::Loaded, logging};
 use crate::{
+    batch,
     driver::{self, Runner},
     ids::RotationId,
     notify::{self, Courier},
@@ -22,10 +23,13 @@ use crate::{
 /// How long a run sits through a wait.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Waiting {
-    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on
-    #[arg(long, value_name = "TIME", default_value = "15m")]
-    pub wait: crate::playbook::Span,
+    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on [default: 15m; with --due 0s]
+    #[arg(long, value_name = "TIME")]
+    pub wait: Option<crate::playbook::Span>,
 }
+
+/// A person at a terminal sits through this.
+const USUAL_WAIT: Duration = Duration::from_secs(900);
 
 /// The view that fits the output.
 pub fn view(app: &App) -> Box<dyn View> {
@@ -42,10 +46,8 @@ pub fn view(app: &App) -> Box<dyn View> {
 
 /// Takes an open rotation over: from here this process drives it.
 pub async fn take(app: &App, journal: &dyn Journal, id: &RotationId, view: &mut dyn View) -> Result<(Rotation, Lease), Fail> {
-    let mut lease = journal.take(id).await?;
-    let mut rotation = super::app::rotation(journal, id).await?;
-    append(app, journal, &mut lease, &mut rotation, Event::Resumed, Detail::Nothing, view).await?;
-    Ok((rotation, lease))
+    let over = || Fail::usage(format!("rotation {id} is over")).next(format!("keyroll show {id}"));
+    batch::take(journal, &app.clock, id, view).await?.ok_or_else(over)
 }
 
 /// Writes one record outside the loop: a takeover, a person's ask.
@@ -78,15 +80,16 @@ pub async fn drive(
     waiting: Waiting,
 ) -> Result<u8, Fail> {
     let stop = stop_on_signals();
+    let gate = batch::gate(journal, &loaded.book).await?;
     let runner = Runner {
         world: &loaded.world,
         book: &loaded.book,
         journal,
         clock: &app.clock,
-        gate: &crate::ports::AlwaysOpen,
+        gate: &gate,
         stop: &stop,
         patience: Patience { budget: app.global.patience.0, ..Patience::default() },
-        longest_wait: waiting.wait.0,
+        longest_wait: waiting.wait.map_or(USUAL_WAIT, |wait| wait.0),
     };
     use tracing::Instrument;
     let span = tracing::info_span!("rotation", id = %rotation.id, playbook = %rotation.plan.name);
@@ -97,7 +100,8 @@ pub async fn drive(
     {
         courier.tell(report::notice(&rotation, &records, Occasion::Started, app.clock.now()));
     }
-    let result = driver::drive(&runner, view, &mut rotation, &mut lease).instrument(span).await;
+    let work = driver::drive(&runner, view, &mut rotation, &mut lease).instrument(span);
+    let result = batch::watched(journal, &app.clock, &gate, work).await;
     view.end();
     drop(lease);
     if let (Some(occasion), Ok(records)) = (notify::occasion(&rotation, held), journal.records(&rotation.id).await) {
@@ -133,7 +137,7 @@ pub async fn finish(app: &App, journal: &dyn Journal, rotation: &Rotation, stopp
 }
 
 /// The first signal stops between two steps, the second at once. Both can be resumed.
-fn stop_on_signals() -> CancellationToken {
+pub fn stop_on_signals() -> CancellationToken {
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {

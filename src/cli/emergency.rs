@@ -152,7 +152,8 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     if let (Some(id), Some(rotation)) = (&by_id, known)
         && rotation.tombstones.contains(id)
     {
-        let text = format!("key {id} is not in use: rotation {} revoked it at {}", rotation.id, report::moment(rotation.last));
+        let text =
+            format!("key {id} is not in use: rotation {} revoked it at {}", rotation.id, report::moment(rotation.last, app.clock.now()));
         return Err(Fail::usage(text).of(rotation).next(format!("keyroll report {}", rotation.id)));
     }
     let mut declared = declared(app, args, loaded, Vec::new())?;
@@ -257,7 +258,7 @@ async fn finish(
     view: &mut dyn crate::sight::View,
 ) -> Result<u8, Fail> {
     // It sits through everything: the process is what keeps the leaked key's time.
-    let waiting = drive::Waiting { wait: crate::playbook::Span::secs(u64::from(u32::MAX)) };
+    let waiting = drive::Waiting { wait: Some(crate::playbook::Span::secs(u64::from(u32::MAX))) };
     drive::drive(app, loaded, journal, rotation, lease, view, waiting).await
 }
 

@@ -7,8 +7,9 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{App, Fail, load, run::worse, status};
+use super::{App, Fail, load, status};
 use crate::{
+    batch::worse,
     inspect::{
         identify::{self, Judged},
         memory::Memory,
@@ -71,7 +72,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     }
     // One broken file among many must not keep a leak from being looked into.
     let (mut books, mut notes) = (Vec::new(), Vec::new());
-    for (path, one) in if args.playbooks.is_empty() { Vec::new() } else { load::each(app, &args.playbooks)? } {
+    for (path, one) in if args.playbooks.is_empty() { Vec::new() } else { load::attempts(app, &args.playbooks)? } {
         match one {
             Ok(loaded) => books.push(loaded),
             Err(_) => {

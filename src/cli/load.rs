@@ -9,16 +9,10 @@ use super::{App, Fail};
 use crate::{
     adapters::{Ctx, build},
     playbook::{Fault, Playbook, Source, render},
-    ports::World,
 };
 
 /// A playbook and what it touches.
-pub struct Loaded {
-    /// Its fields.
-    pub book: Playbook,
-    /// Its adapters.
-    pub world: World,
-}
+pub use crate::batch::Item as Loaded;
 
 /// A playbook, or what is wrong with it, fit to be shown.
 pub type Attempt = Result<Loaded, String>;
@@ -28,7 +22,7 @@ pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
     let mut loaded = Vec::new();
     let mut faulty = 0;
     let mut fail = Vec::new();
-    for (_, one) in each(app, paths)? {
+    for (_, one) in attempts(app, paths)? {
         match one {
             Ok(one) => loaded.push(one),
             Err(text) => {
@@ -51,9 +45,34 @@ pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
 }
 
 /// The same one by one: a file that is no playbook is told in its place, and keeps no other from being loaded.
-pub fn each(app: &App, paths: &[PathBuf]) -> Result<Vec<(PathBuf, Attempt)>, Fail> {
+pub fn attempts(app: &App, paths: &[PathBuf]) -> Result<Vec<(PathBuf, Attempt)>, Fail> {
     let ctx = app.ctx()?;
     Ok(expand(paths)?.into_iter().map(|path| (path.clone(), file(app, &ctx, &path))).collect())
+}
+
+/// Files that were left out, and why.
+pub type Wrong = Vec<(String, Fail)>;
+
+/// The same, but what is wrong with one file keeps no other from being loaded: those that are good, and what is wrong.
+pub fn each(app: &App, paths: &[PathBuf]) -> Result<(Vec<Loaded>, Wrong), Fail> {
+    let ctx = app.ctx()?;
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for path in expand(paths)? {
+        match file(app, &ctx, &path) {
+            Ok(one) => good.push(one),
+            Err(text) => bad.push((path.display().to_string(), Fail::usage("a playbook is not valid; it is left out").detail(text))),
+        }
+    }
+    let pairs: Vec<_> = good.iter().map(|one| (&one.book, &one.world)).collect();
+    for clash in build::clashes(&pairs) {
+        let out = |one: &Loaded| one.book.source.name == clash.first || one.book.source.name == clash.second;
+        for one in good.iter().filter(|one| out(one)) {
+            let fail = Fail::usage("two playbooks cannot run together; both are left out").detail(clash.to_string());
+            bad.push((one.book.source.name.clone(), fail));
+        }
+        good.retain(|one| !out(one));
+    }
+    Ok((good, bad))
 }
 
 fn file(app: &App, ctx: &Ctx, path: &Path) -> Result<Loaded, String> {

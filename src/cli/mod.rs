@@ -9,8 +9,10 @@ mod completions;
 mod demo;
 mod doctor;
 mod drive;
+mod due;
 mod emergency;
 mod fail;
+mod freeze;
 mod history;
 mod identify;
 mod init;
@@ -107,8 +109,8 @@ enum Verb {
     Run(run::Args),
     /// A key leaked: replace and revoke it, whatever the state
     Emergency(emergency::Args),
-    /// Every rotation and what it needs
-    Status,
+    /// Every playbook: its key, when it is due, what it needs
+    Status(status::Args),
     /// Everything about one rotation
     Show(show::Args),
     /// All rotations, newest first
@@ -119,6 +121,8 @@ enum Verb {
     Rollback(rollback::Args),
     /// Give an open rotation a changed playbook; its evidence is taken again
     Amend(amend::Args),
+    /// Begin nothing risky for a time; alone it lists what is frozen
+    Freeze(freeze::Args),
     /// Do without the proof of one instance or consumer; its reason is recorded
     Waive(waive::Args),
     /// Approve a plan that another person proposed with `run`
@@ -164,12 +168,13 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Plan(args) => plan::run(&app, &args).await,
             Verb::Run(args) => run::run(&app, &args).await,
             Verb::Emergency(args) => emergency::run(&app, &args).await,
-            Verb::Status => status::run(&app).await,
+            Verb::Status(args) => status::run(&app, &args).await,
             Verb::Show(args) => show::run(&app, &args).await,
             Verb::History => history::run(&app).await,
             Verb::Resume(args) => resume::run(&app, &args).await,
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
+            Verb::Freeze(args) => freeze::run(&app, &args).await,
             Verb::Waive(args) => waive::run(&app, &args).await,
             Verb::Approve(args) => approve::run(&app, &args).await,
             Verb::Ack(args) => ack::run(&app, &args).await,

@@ -2,9 +2,10 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{App, Fail, load, resume::person, run::worse, status};
+use super::{App, Fail, load, resume::person, status};
 use crate::{
     adapters::build,
+    batch::worse,
     inspect::{
         memory::Memory,
         reconcile::{self, Oddity, Site},

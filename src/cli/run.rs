@@ -2,23 +2,20 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{App, Fail, approve, drive, load, load::Loaded, plan};
-use crate::{
-    adapters::build,
-    ids::RotationId,
-    ports::{Clock, Journal, Opening},
-    protocol::Event,
-    record::{Detail, Plan},
-    report,
-    rotation::Rotation,
-    sight::Sight,
-};
+use super::{App, Fail, approve, drive, due, load, load::Loaded, plan};
+use crate::{batch, ports::Journal, record::Plan, report, rotation::Rotation};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Playbooks, or folders of them; one after the other
-    #[arg(required = true)]
+    #[arg(required_unless_present = "due")]
     playbooks: Vec<PathBuf>,
+    /// For timers: move every parked or interrupted rotation of the journal on, then rotate those playbooks that are due
+    #[arg(long, conflicts_with_all = ["install", "replace", "old_key_id", "yes"])]
+    due: bool,
+    /// With --due: begin others also after one was held or went back
+    #[arg(long, requires = "due")]
+    keep_going: bool,
     #[command(flatten)]
     old: plan::Old,
     #[command(flatten)]
@@ -35,29 +32,21 @@ pub struct Args {
 }
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
+    if args.due {
+        return due::run(app, &args.playbooks, args.waiting.wait, args.keep_going).await;
+    }
     let books = load::files(app, &args.playbooks)?;
     let journal = app.journal().await?;
-    let mut worst = 0;
-    let many = books.len() > 1;
-    for loaded in books {
-        match one(app, args, &loaded, journal).await {
-            Ok(code) => worst = worse(worst, code),
-            Err(fail) if many => {
-                // The other playbooks are other keys: one that cannot run must not keep them from rotating.
-                worst = worse(worst, fail.code());
-                fail.print(&app.global);
-            }
-            Err(fail) => return Err(fail),
-        }
+    if let [only] = books.as_slice() {
+        return one(app, args, only, journal).await;
     }
-    Ok(worst)
-}
-
-/// Of two exit codes the one that needs somebody sooner.
-pub fn worse(one: u8, other: u8) -> u8 {
-    const RANK: [u8; 7] = [0, 6, 4, 1, 2, 5, 3];
-    let rank = |code: u8| RANK.iter().position(|known| *known == code);
-    if rank(other) > rank(one) { other } else { one }
+    let mut outcomes = Vec::new();
+    for loaded in books {
+        // The other playbooks are other keys: one that cannot run must not keep them from rotating.
+        let result = one(app, args, &loaded, journal).await;
+        outcomes.push(due::outcome(journal, &loaded.book, result, &app.global).await?);
+    }
+    Ok(due::finish(app, &outcomes))
 }
 
 async fn one(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal) -> Result<u8, Fail> {
@@ -94,23 +83,7 @@ pub async fn open(
     plan: Plan,
     view: &mut dyn crate::sight::View,
 ) -> Result<(Rotation, crate::ports::Lease), Fail> {
-    let id = RotationId::at(app.clock.now(), fastrand::u128(..));
-    let identities = build::identities(&loaded.book, &loaded.world);
-    let opening = Opening {
-        rotation: id.clone(),
-        name: &loaded.book.name,
-        identities: &identities,
-        event: Event::Planned,
-        detail: Detail::Planned(Box::new(plan)),
-        at: app.clock.now(),
-    };
-    let lease = journal.open(opening).await?;
-    let records = journal.records(&id).await?;
-    let rotation = Rotation::fold(&records).map_err(|broken| Fail::new(5, broken.to_string()))?;
-    if let Some(first) = records.first() {
-        view.see(&Sight::Recorded(&rotation, first));
-    }
-    Ok((rotation, lease))
+    Ok(batch::begin(journal, &app.clock, loaded, plan, view).await?)
 }
 
 /// On a terminal the plan is shown, and a person says yes.

@@ -219,7 +219,10 @@ impl Hands<'_> {
             used => used?,
         };
         let new_used = self.last_used(usage, new).await?;
-        let (now, promoted) = (self.clock.now(), rotation.promoted_at.unwrap_or(rotation.began));
+        let promoted = rotation.promoted_at.unwrap_or(rotation.began);
+        let Some(now) = self.slowest(rotation).await else {
+            return Ok((Answer::Later, Detail::Reply { said: "the store's clock cannot be read, and ours alone may have jumped".into() }));
+        };
         let since = |moment: DateTime<Utc>| (now - moment).to_std().unwrap_or_default();
         let settled = rotation.plan.waits.grace + lag;
         let window = old_used.map_or(promoted, |used| used.max(promoted));
@@ -236,6 +239,22 @@ impl Hands<'_> {
             return Ok((Answer::Later, Detail::Reply { said: format!("the old key was last used {}s ago", since(window).as_secs()) }));
         }
         Ok((Answer::Yes, Detail::Nothing))
+    }
+
+    /// Now, by the slowest clock since the first wait after the promote: one that jumps can only lengthen the idle time.
+    /// None: the store told its time then, and does not now.
+    async fn slowest(&self, rotation: &Rotation) -> Option<DateTime<Utc>> {
+        let wall = self.clock.now();
+        let Some(first) = &rotation.first_wait else { return Some(wall) };
+        // The steady clock was read when the last wait began.
+        let same = rotation.waiting.as_ref().is_some_and(|last| last.since == first.since);
+        let steady = self.waiting.filter(|_| same).map_or(wall, |since| first.since + self.clock.steady().saturating_sub(since));
+        let store = match first.store_since {
+            // Whole seconds on the wire: one is given back.
+            Some(since) => first.since + (self.store_clock().await? - since) + Duration::from_secs(1),
+            None => wall,
+        };
+        Some(wall.min(steady).min(store))
     }
 
     async fn last_used(&mut self, usage: &dyn Usage, key: &KeyId) -> Result<Option<DateTime<Utc>>, Failure> {

@@ -24,6 +24,13 @@ pub struct PlaybookForm {
     /// How old the key may get before it is due for a rotation. Not set: only rotated when asked.
     #[schemars(default)]
     every: Option<Span>,
+    /// When risky steps (create, promote, rollout, disable, delete) may begin: `Mon-Thu 09:00-16:00 Europe/Berlin`. Several
+    /// stand in one text with commas, or in a list. Days: `Mon-Thu,Sat`, none for all; hours may go over midnight
+    /// (`22:00-04:00` begins on the named day); an IANA zone at the end, else UTC. The zone's wall clock decides: where it
+    /// goes forward, a time that does not exist is in no window; where it goes back, a time that exists twice is in it twice.
+    /// Enabling a key, a rollback and an emergency never wait. Not set: at any time.
+    #[schemars(default)]
+    window: Option<Windows>,
     /// Who issues and revokes the key: one of the providers, with its settings.
     #[schemars(schema_with = "provider")]
     provider: (),
@@ -54,6 +61,15 @@ pub struct PlaybookForm {
     /// Whether a rotation begins only after another person approved its plan with `keyroll approve`. Emergencies never wait for it.
     #[schemars(default)]
     require_approval: bool,
+}
+
+/// A window, or several: open where any of them is.
+#[derive(JsonSchema)]
+#[schemars(rename = "window", untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Windows {
+    One(String),
+    Several(Vec<String>),
 }
 
 /// A label's text, or several.

@@ -14,6 +14,7 @@ mod reference;
 mod render;
 mod template;
 mod tree;
+mod window;
 pub(crate) mod words;
 
 pub use block::{Block, Seg, Source};
@@ -28,3 +29,4 @@ pub use model::{
 pub use reference::{SecretRef, quoted};
 pub use render::{render, render_coloured};
 pub use template::{Answers, PROVIDERS, STORES, template};
+pub use window::Window;

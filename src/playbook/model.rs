@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Block, SecretRef, Source, Span, tree};
+use super::{Block, SecretRef, Source, Span, Window, tree};
 
 /// One key and all that is needed to rotate it.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Playbook {
     pub labels: BTreeMap<String, Vec<String>>,
     /// How old a key may get.
     pub every: Option<Span>,
+    /// When risky steps may begin; none: at any time.
+    pub window: Option<Window>,
     /// Who issues the key.
     pub provider: Block,
     /// The new key's name: `{name}`, `{yyyy}`, `{mm}`, `{dd}`; rotation and attempt are appended.

@@ -6,16 +6,17 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Block, Consumer, EmergencySpec, Fault, HealthSpec, Instances, Job, Notify, Occasion, Playbook, Probe, RevokeSpec, RolloutSpec, Seg,
-    Source, Span, Store, VerifySpec, WriteSource, check, read, tree,
+    Source, Span, Store, VerifySpec, Window, WriteSource, check, read, tree,
     tree::{Key, Node, Place, Value},
     words,
 };
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "keyroll",
     "name",
     "labels",
     "every",
+    "window",
     "provider",
     "key_name",
     "probe",
@@ -27,8 +28,6 @@ const FIELDS: [&str; 14] = [
     "notify",
     "require_approval",
 ];
-/// Words of the design that this version does not do: better refused than ignored.
-const LATER: [&str; 1] = ["window"];
 const STORE: [&str; 2] = ["write", "stale_for"];
 const NOTIFY: [&str; 2] = ["on", "repeat"];
 const CONSUMER: [&str; 7] = ["name", "instances", "expect", "health", "job", "rollout", "max_request"];
@@ -169,15 +168,14 @@ impl Reader {
         self.twice(root);
         for (key, _) in root.entries() {
             let name = key.text.as_str();
-            if let Some(later) = LATER.iter().find(|later| **later == name) {
-                self.fault(key.at, format!("`{later}` is not in this version"), "take it out");
-            } else if !FIELDS.contains(&name) {
+            if !FIELDS.contains(&name) {
                 self.fault(key.at, "unknown field", words::instead(name, &FIELDS));
             }
         }
         let name = self.must::<String>(root, top, "name", "add `name: openai-production`").filter(|name| check::name(self, root, name));
         let labels = self.labels(root);
         let every = self.may::<Option<Span>>(root, "every", None).filter(|every| check::every(self, root, *every));
+        let window = self.window(root);
         let provider = self.provider(root, top);
         let key_name = self.may(root, "key_name", key_name()).filter(|text| check::key_name(self, root, text));
         let probe = self.may(root, "probe", Probe::default()).filter(|probe| check::probe(self, root, probe));
@@ -193,6 +191,7 @@ impl Reader {
             name: name?,
             labels: labels?,
             every: every?,
+            window: window?,
             provider: provider?,
             key_name: key_name?,
             probe: probe?,
@@ -228,6 +227,26 @@ impl Reader {
             }
         }
         Some(labels)
+    }
+
+    /// `None`: it is there, and wrong.
+    fn window(&mut self, root: &Node) -> Option<Option<Window>> {
+        let Some((key, node)) = root.entry("window") else { return Some(None) };
+        let one = std::slice::from_ref(node);
+        let nodes = if let Value::List(items) = &node.value { items } else { one };
+        let texts: Option<Vec<&str>> = nodes.iter().map(Node::text).collect();
+        let Some(texts) = texts else {
+            self.fault(key.at, "a window is a text or a list of texts", "write for example `Mon-Thu 09:00-16:00 Europe/Berlin`");
+            return None;
+        };
+        match Window::any(texts) {
+            Ok(window) => Some(Some(window)),
+            Err((place, fault)) => {
+                let at = nodes.get(place).map_or(key.at, |node| node.at);
+                self.faults.push(fault.at(at.line, at.column));
+                None
+            }
+        }
     }
 
     fn provider(&mut self, root: &Node, top: Place) -> Option<Block> {

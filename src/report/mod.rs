@@ -2,12 +2,14 @@
 //!
 //! Texts may carry colours; print them through `anstream`, which takes them out where they do not belong.
 
+mod batch;
 mod doctor;
 mod emergency;
 mod identify;
 mod json;
 mod live;
 mod notice;
+mod overview;
 mod paint;
 mod plain;
 mod plan;
@@ -19,17 +21,18 @@ mod summary;
 mod time;
 pub mod words;
 
+pub use batch::{BatchRow, batch, batch_json, freezes, moment, stands};
 pub use doctor::{Patient, doctor, doctor_json};
 pub use emergency::{aftermath, will_break};
 pub use identify::{Identified, identified, identified_json};
 pub use json::{Json, line as json_line};
 pub use live::Live;
 pub use notice::{notice, overdue, seen};
+pub use overview::{Overview, key_of, overview, overview_json};
 pub use plain::Plain;
 pub use plan::{plan, plan_json};
 pub use reconcile::{Reconciled, reconciled, reconciled_json};
-pub use status::{history, show, show_json, status_json, table};
+pub use status::{history, show, show_json, status_json};
 pub use steps::{Step, ahead, ideal, steps};
 pub use summary::{summary, times};
-pub use time::clock as moment;
 pub use words::exit_code;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     playbook::Span,
-    protocol::{Ask, Debt, End, Kind, Phase, Refusal, Role, Stand, Why, allows},
+    protocol::{Ask, Debt, End, Kind, Phase, Refusal, Role, Stand, Why, allows, gated},
     record::Missing,
     rotation::Rotation,
 };
@@ -74,8 +74,17 @@ pub fn why(why: Why) -> &'static str {
     }
 }
 
+/// What keeps the next step from beginning, where its gate is closed: why, and until when.
+pub fn gate(rotation: &Rotation) -> Option<(&str, chrono::DateTime<chrono::Utc>)> {
+    let waiting = rotation.gated.as_ref().filter(|_| gated(&rotation.state))?;
+    Some((&waiting.what_for, after(waiting.since, waiting.lasts)))
+}
+
 /// The wait that is on: its end.
 pub fn until(rotation: &Rotation) -> Option<chrono::DateTime<chrono::Utc>> {
+    if let Some((_, until)) = gate(rotation) {
+        return Some(until);
+    }
     let s = &rotation.state;
     let waits = matches!(s.phase, Phase::Grace | Phase::Idle | Phase::Soak | Phase::BackGrace);
     let waiting = rotation.waiting.as_ref().filter(|_| waits && s.stand != Stand::Idle && s.held.is_none())?;

@@ -1,4 +1,4 @@
-//! Where rotations stand: all of them in a table, one of them in full, and what was.
+//! Where rotations stand: one of them in full, all of them for machines, and what was.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -15,31 +15,7 @@ use crate::{
     rotation::Rotation,
 };
 
-/// One row for each rotation, and under it what to type next.
-pub fn table(rotations: &[Rotation], now: DateTime<Utc>) -> String {
-    if rotations.is_empty() {
-        return "no rotation yet: `keyroll plan PLAYBOOK` shows what one would do\n".into();
-    }
-    let rows = rotations
-        .iter()
-        .map(|rotation| {
-            let (ink, state) = state(rotation, now);
-            let cells = [
-                clean(&rotation.plan.name),
-                rotation.id.to_string(),
-                key(rotation, Role::Old),
-                key(rotation, Role::New),
-                format!("{} ago", rough(between(rotation.began, now))),
-                paint(ink, &state),
-            ];
-            (cells, words::next(rotation))
-        })
-        .collect::<Vec<_>>();
-    let heads = ["NAME", "ROTATION", "OLD KEY", "NEW KEY", "BEGAN", "STATE"];
-    columns(&heads, &rows)
-}
-
-/// The same for machines; ages in seconds.
+/// How rotations stand, for machines; ages in seconds.
 pub fn status_json(rotations: &[Rotation], now: DateTime<Utc>) -> Value {
     let rows = rotations.iter().map(|rotation| {
         let s = &rotation.state;
@@ -101,25 +77,8 @@ fn key(rotation: &Rotation, role: Role) -> String {
     rotation.key(role).map_or_else(|| "–".into(), |id| shorten(id.as_str(), 22))
 }
 
-fn state(rotation: &Rotation, now: DateTime<Utc>) -> (Ink, String) {
-    let s = &rotation.state;
-    if let Some(why) = s.held {
-        let seen = rotation.seen.as_ref().map_or_else(String::new, |seen| format!(" (seen by {})", clean(&seen.by)));
-        return (Ink::Warn, format!("held: {}{seen}", words::why(why)));
-    }
-    match s.ended() {
-        Some(End::Done) => return (Ink::Good, format!("done {} ago", rough(between(rotation.last, now)))),
-        Some(End::RolledBack | End::Aborted) => return (Ink::Bad, words::step(rotation).into()),
-        None => {}
-    }
-    match words::until(rotation) {
-        Some(until) if until <= now => (Ink::Strong, format!("{}: due now", words::step(rotation))),
-        Some(until) => (Ink::Faint, format!("{}: until {} ({} left)", words::step(rotation), clock(until), rough(between(now, until)))),
-        None => (Ink::Strong, words::step(rotation).into()),
-    }
-}
-
-fn columns<const N: usize>(heads: &[&str; N], rows: &[([String; N], Vec<String>)]) -> String {
+/// A table: heads, rows, and lines under each row.
+pub(super) fn columns<const N: usize>(heads: &[&str; N], rows: &[([String; N], Vec<String>)]) -> String {
     let wide = |text: &str| bare(text).chars().count();
     let widths: Vec<usize> =
         (0..N).map(|at| rows.iter().map(|(cells, _)| wide(&cells[at])).chain([heads[at].len()]).max().unwrap_or_default()).collect();
@@ -128,10 +87,10 @@ fn columns<const N: usize>(heads: &[&str; N], rows: &[([String; N], Vec<String>)
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     let mut text = line(&heads.map(|head| paint(Ink::Strong, head)));
-    for (cells, next) in rows {
+    for (cells, under) in rows {
         text += &line(cells);
-        for command in next {
-            text += &format!("  → {command}\n");
+        for command in under {
+            text += &format!("  {command}\n");
         }
     }
     text

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    paint::{Ink, capital, paint},
+    paint::{Ink, capital, clean, paint},
     steps::Step,
     time::{between, rough},
     words,
@@ -71,9 +71,10 @@ pub fn outcome(rotation: &Rotation) -> String {
         }
         Some(End::RolledBack) => paint(Ink::Bad, &format!("✗ {name}: rolled back; everything uses the old key again")),
         Some(End::Aborted) => paint(Ink::Bad, &format!("✗ {name}: aborted; every store is as it was")),
-        None => match words::until(rotation) {
-            Some(until) => paint(Ink::Strong, &format!("… {name}: {} until {}", words::step(rotation), super::time::clock(until))),
-            None => paint(Ink::Strong, &format!("… {name}: interrupted while {}", words::step(rotation))),
+        None => match (words::gate(rotation), words::until(rotation)) {
+            (Some((why, until)), _) => paint(Ink::Strong, &format!("… {name}: waits until {}: {}", super::time::clock(until), clean(why))),
+            (None, Some(until)) => paint(Ink::Strong, &format!("… {name}: {} until {}", words::step(rotation), super::time::clock(until))),
+            (None, None) => paint(Ink::Strong, &format!("… {name}: interrupted while {}", words::step(rotation))),
         },
     }
 }

@@ -8,6 +8,7 @@ mod luck;
 mod pages;
 mod people;
 mod reconcile;
+mod schedule;
 mod ways;
 
 #[path = "../common/inbox.rs"]

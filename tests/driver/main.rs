@@ -251,6 +251,27 @@ async fn an_instance_that_lies_is_found_by_the_idle_gate() {
     assert_eq!(outside.served_dead, Vec::<String>::new());
 }
 
+/// Our clock jumps ahead by half a day; the store's does not.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_does_not_make_a_key_idle() {
+    let mut bench = Bench::new("verify: { within: 5m, stable_for: 10s }\nrevoke: { grace: 1h, idle_for: 4h }\n");
+    bench.patience = Duration::from_secs(60);
+    bench.sim.lock().tells_time = true;
+    bench.open().await;
+    bench.go().await.unwrap();
+    tokio::time::sleep(HOUR).await;
+    bench.clock.origin += 12 * HOUR;
+    let parked = bench.go().await.unwrap();
+    assert_eq!((parked.state.ended(), parked.state.held), (None, None), "idle for an hour is not idle for four");
+    while bench.rotation().state.ended().is_none() {
+        tokio::time::sleep(HOUR).await;
+        bench.go().await.unwrap();
+    }
+    assert_eq!(bench.rotation().state.ended(), Some(End::Done));
+    assert!(bench.clock.steady() >= 4 * HOUR);
+    bench.sim.assert_clean("jumped");
+}
+
 #[tokio::test(start_paused = true)]
 async fn not_found_is_believed_only_where_the_listing_agrees() {
     let bench = Bench::new(PLAIN);

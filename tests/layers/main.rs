@@ -12,13 +12,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sight", &["record", "rotation"]),
     ("leak", &["ids", "secret"]),
     ("ports", &["ids", "secret", "playbook", "protocol", "record", "rotation"]),
+    ("schedule", &["ids", "playbook", "protocol", "record", "rotation", "ports"]),
     ("journal", &["ids", "secret", "protocol", "record", "ports"]),
     ("retry", &[]),
     ("driver", &["ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "retry"]),
     ("inspect", &["ids", "secret", "playbook", "protocol", "record", "rotation", "leak", "ports", "driver"]),
     ("adapters", &["ids", "secret", "playbook", "protocol", "rotation", "ports"]),
-    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight", "leak", "ports", "inspect"]),
+    ("report", &["ids", "playbook", "protocol", "record", "rotation", "sight", "schedule", "leak", "ports", "inspect"]),
     ("notify", &["ids", "playbook", "protocol", "record", "rotation", "ports", "report"]),
+    (
+        "batch",
+        &["ids", "playbook", "protocol", "record", "rotation", "sight", "ports", "schedule", "retry", "driver", "adapters", "report"],
+    ),
     (
         "sandbox",
         &[
@@ -29,8 +34,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "ports", "journal", "retry", "driver", "adapters",
-            "report", "notify", "sandbox", "leak", "inspect",
+            "ids", "secret", "playbook", "protocol", "record", "rotation", "sight", "leak", "ports", "journal", "retry", "driver",
+            "inspect", "adapters", "report", "notify", "sandbox", "schedule", "batch",
         ],
     ),
 ];

@@ -5,6 +5,7 @@ mod hostile;
 mod properties;
 mod secrets;
 mod shipped;
+mod window;
 mod world;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ notify:
     repeat: 2h
   - bell: env:OTHER
 require_approval: true
+window: "Mon-Thu 09:00-16:00, Fri 09:00-12:00 Europe/Berlin"
 "#;
 
 fn source(text: &str) -> Arc<Source> {

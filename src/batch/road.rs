@@ -1,0 +1,102 @@
+//! The steps every rotation goes: begin it or take it over, and drive it with its gate watched.
+
+use std::{convert::Infallible, future::Future, time::Duration};
+
+use super::Item;
+use crate::{
+    adapters::build,
+    ids::RotationId,
+    playbook::Playbook,
+    ports::{Clock, Journal, JournalError, Lease, Opening},
+    protocol::{Event, apply},
+    record::{Detail, Plan},
+    rotation::Rotation,
+    schedule::{Times, freezes},
+    sight::{Sight, View},
+};
+
+/// How soon a freeze holds that is ordered while a rotation is driven.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// Begins a rotation: its first record is its plan, with the playbook's text.
+///
+/// # Errors
+/// The journal's; [`JournalError::Open`] where the key is being rotated already.
+pub async fn begin(
+    journal: &dyn Journal,
+    clock: &dyn Clock,
+    item: &Item,
+    plan: Plan,
+    view: &mut dyn View,
+) -> Result<(Rotation, Lease), JournalError> {
+    let id = RotationId::at(clock.now(), fastrand::u128(..));
+    let identities = build::identities(&item.book, &item.world);
+    let opening = Opening {
+        rotation: id.clone(),
+        name: &item.book.name,
+        identities: &identities,
+        event: Event::Planned,
+        detail: Detail::Planned(Box::new(plan)),
+        at: clock.now(),
+    };
+    let lease = journal.open(opening).await?;
+    let records = journal.records(&id).await?;
+    let rotation = fold(&id, &records)?;
+    if let Some(first) = records.first() {
+        view.see(&Sight::Recorded(&rotation, first));
+    }
+    Ok((rotation, lease))
+}
+
+/// Takes an open rotation over. None: it ended in the meantime.
+///
+/// # Errors
+/// The journal's; [`JournalError::Busy`] where another process drives it.
+pub async fn take(
+    journal: &dyn Journal,
+    clock: &dyn Clock,
+    id: &RotationId,
+    view: &mut dyn View,
+) -> Result<Option<(Rotation, Lease)>, JournalError> {
+    let mut lease = journal.take(id).await?;
+    let mut rotation = fold(id, &journal.records(id).await?)?;
+    if apply(&rotation.state, &Event::Resumed).is_err() {
+        return Ok(None);
+    }
+    let record = journal.append(&mut lease, clock.now(), Event::Resumed, Detail::Nothing, false).await?;
+    rotation.add(&record).map_err(|broken| JournalError::Corrupt(broken.to_string()))?;
+    view.see(&Sight::Recorded(&rotation, &record));
+    Ok(Some((rotation, lease)))
+}
+
+fn fold(id: &RotationId, records: &[crate::record::Record]) -> Result<Rotation, JournalError> {
+    Rotation::fold(records).map_err(|broken| JournalError::Corrupt(format!("rotation {id}: {broken}")))
+}
+
+/// A playbook's window, with the freezes that stand now.
+///
+/// # Errors
+/// The journal's.
+pub async fn gate(journal: &dyn Journal, book: &Playbook) -> Result<Times, JournalError> {
+    Ok(Times::new(book, &freezes(&journal.decrees().await?)))
+}
+
+/// Does `work`, and meanwhile lets `times` know of every new freeze, and of the end of one.
+pub async fn watched<T>(journal: &dyn Journal, clock: &dyn Clock, times: &Times, work: impl Future<Output = T>) -> T {
+    tokio::select! {
+        biased;
+        done = work => done,
+        never = renew(journal, clock, times) => match never {},
+    }
+}
+
+async fn renew(journal: &dyn Journal, clock: &dyn Clock, times: &Times) -> Infallible {
+    loop {
+        clock.sleep(FRESH).await;
+        match journal.decrees().await {
+            Ok(decrees) => times.renew(&freezes(&decrees)),
+            // The driver's own next write will say it, and stop.
+            Err(error) => tracing::warn!(%error, "freezes cannot be read"),
+        }
+    }
+}

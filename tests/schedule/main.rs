@@ -1,0 +1,5 @@
+//! When keys are due and when rotations may go on: the rules one by one, and a whole year of a fleet.
+
+mod rules;
+mod world;
+mod year;
