@@ -126,6 +126,19 @@ pub struct Plan {
     pub waits: Waits,
     /// What is worth knowing and stops nothing.
     pub notes: Vec<String>,
+    /// Who began it, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Begun>,
+}
+
+/// Who began a rotation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Begun {
+    /// The operating system's user, or who they said they were.
+    pub by: String,
+    /// Their reason, where they gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// The key in use when the rotation began.

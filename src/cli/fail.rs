@@ -103,6 +103,12 @@ impl Fail {
             });
             println!("{object}");
         }
+        self.complain();
+        ExitCode::from(self.code)
+    }
+
+    /// Prints it for a person alone: standard output holds something else.
+    pub fn complain(&self) {
         anstream::eprintln!("{ERROR}error{ERROR:#}{BOLD}: {}{BOLD:#}", self.what);
         for detail in &self.details {
             anstream::eprintln!("  {detail}");
@@ -113,7 +119,6 @@ impl Fail {
         for next in &self.next {
             anstream::eprintln!("{BOLD}next{BOLD:#}: {next}");
         }
-        ExitCode::from(self.code)
     }
 }
 

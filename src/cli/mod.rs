@@ -2,6 +2,7 @@
 
 mod amend;
 mod app;
+mod audit;
 mod completions;
 mod demo;
 mod drive;
@@ -11,6 +12,7 @@ mod init;
 mod load;
 mod logging;
 mod plan;
+mod report;
 mod resume;
 mod rollback;
 mod run;
@@ -19,6 +21,7 @@ mod show;
 mod status;
 mod validate;
 mod waive;
+mod when;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -97,6 +100,11 @@ enum Verb {
     Status,
     /// Everything about one rotation
     Show(show::Args),
+    /// What a reviewer needs of one rotation: text, JSON, or one HTML page
+    Report(report::Args),
+    /// Check the journal's hash chains, or export them
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// All rotations, newest first
     History,
     /// Go on with a parked, held or interrupted rotation
@@ -141,6 +149,8 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Run(args) => run::run(&app, &args).await,
             Verb::Status => status::run(&app).await,
             Verb::Show(args) => show::run(&app, &args).await,
+            Verb::Report(args) => report::run(&app, &args).await,
+            Verb::Audit(verb) => audit::run(&app, &verb).await,
             Verb::History => history::run(&app).await,
             Verb::Resume(args) => resume::run(&app, &args).await,
             Verb::Rollback(args) => rollback::run(&app, &args).await,

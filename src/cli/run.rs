@@ -2,13 +2,13 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{App, Fail, drive, load, load::Loaded, plan};
+use super::{App, Fail, drive, load, load::Loaded, plan, resume::person};
 use crate::{
     adapters::build,
     ids::RotationId,
     ports::{Clock, Journal, Opening},
     protocol::Event,
-    record::{Detail, Plan},
+    record::{Begun, Detail, Plan},
     rotation::Rotation,
     sight::Sight,
 };
@@ -66,9 +66,10 @@ pub async fn open(
     app: &App,
     loaded: &Loaded,
     journal: &dyn Journal,
-    plan: Plan,
+    mut plan: Plan,
     view: &mut dyn crate::sight::View,
 ) -> Result<(Rotation, crate::ports::Lease), Fail> {
+    plan.begun.get_or_insert_with(|| Begun { by: person(), why: None });
     let id = RotationId::at(app.clock.now(), fastrand::u128(..));
     let identities = build::identities(&loaded.book, &loaded.world);
     let opening = Opening {

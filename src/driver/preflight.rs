@@ -94,6 +94,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         consumers,
         waits,
         notes: found.notes,
+        begun: None,
     };
     Ok(plan)
 }

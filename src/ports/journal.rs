@@ -118,4 +118,7 @@ pub trait Journal: Send + Sync {
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError>;
     /// All decrees, in order, their chain checked.
     async fn decrees(&self) -> Result<Vec<Decreed>, JournalError>;
+    /// The hashes of a rotation's chain (none: of the decrees'), checked: the one before the first record, then each record's.
+    /// The last is the chain's head.
+    async fn hashes(&self, rotation: Option<&RotationId>) -> Result<Vec<String>, JournalError>;
 }

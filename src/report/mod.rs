@@ -2,6 +2,8 @@
 //!
 //! Texts may carry colours; print them through `anstream`, which takes them out where they do not belong.
 
+mod audit;
+mod document;
 mod json;
 mod live;
 mod paint;
@@ -14,8 +16,11 @@ mod summary;
 mod time;
 pub mod words;
 
+pub use audit::{Exported, Line, Seal, compare, decree_line, decree_sentence, record_line};
+pub use document::{Document, Moment, document, outcome, page, shell, text};
 pub use json::{Json, line as json_line};
 pub use live::Live;
+pub use paint::{bad, good};
 pub use plain::Plain;
 pub use plan::{plan, plan_json};
 pub use status::{history, show, show_json, status_json, table};

@@ -62,5 +62,6 @@ fn plan() -> Plan {
         consumers: Vec::new(),
         waits: Waits::default(),
         notes: Vec::new(),
+        begun: None,
     }
 }

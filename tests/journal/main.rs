@@ -87,6 +87,7 @@ pub fn plan() -> Plan {
         consumers: vec![ConsumerPlan { name: "api".into(), baseline: Vec::new(), expected: 3, job: false }],
         waits: Waits::default(),
         notes: vec!["é \" \\ \n".into()],
+        begun: None,
     }
 }
 
