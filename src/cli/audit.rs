@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Local, Utc};
 use serde_json::json;
 
-use super::{App, Fail, app, when};
+use super::{App, Fail, app, report::tell, when};
 use crate::{
     ids::RotationId,
     ports::{Entry, Journal, JournalError},
@@ -188,7 +188,7 @@ fn print(app: &App, journal: &str, chains: &[Checked]) {
                 })
             })
             .collect();
-        println!("{}", json!({ "journal": journal, "good": good == chains.len(), "chains": rows }));
+        tell(&json!({ "journal": journal, "good": good == chains.len(), "chains": rows }).to_string());
         return;
     }
     for chain in chains {
@@ -209,11 +209,11 @@ fn print(app: &App, journal: &str, chains: &[Checked]) {
                 ))
             }
         };
-        anstream::println!("{line}");
+        tell(&line);
     }
-    anstream::println!("{good} of {} chains are good", chains.len());
+    tell(&format!("{good} of {} chains are good", chains.len()));
     if good < chains.len() {
-        anstream::println!("Do not act on the others: put a copy of the journal back, or ask the provider and the stores themselves.");
+        tell("Do not act on the others: put a copy of the journal back, or ask the provider and the stores themselves.");
     }
 }
 

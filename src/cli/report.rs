@@ -27,8 +27,8 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let doc = document(app, &journal, &found).await?;
     match &args.html {
         Some(file) => write(app, file, &report::page(&doc))?,
-        None if app.json() => println!("{}", serde_json::json!(doc)),
-        None => anstream::print!("{}", report::text(&doc)),
+        None if app.json() => tell(&serde_json::json!(doc).to_string()),
+        None => tell(report::text(&doc).trim_end()),
     }
     Ok(0)
 }
@@ -43,18 +43,22 @@ pub async fn document(app: &App, journal: &dyn Journal, rotation: &Rotation) -> 
         .map_err(|broken| Fail::new(5, format!("rotation {}: {broken}", rotation.id)))
 }
 
+/// Prints a text and ends its line. A reader that has seen enough closes the pipe: no matter.
+pub fn tell(text: &str) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
 /// Writes a page and says where.
 pub fn write(app: &App, file: &Path, page: &str) -> Result<(), Fail> {
     if file.as_os_str() == "-" {
-        // A reader that has seen enough closes the pipe: no matter.
         let _ = std::io::stdout().write_all(page.as_bytes());
         return Ok(());
     }
     std::fs::write(file, page).map_err(|error| Fail::new(5, format!("{} cannot be written: {error}", file.display())))?;
     if app.json() {
-        println!("{}", serde_json::json!({ "html": file }));
+        tell(&serde_json::json!({ "html": file }).to_string());
     } else if !app.global.quiet {
-        anstream::println!("wrote {}", file.display());
+        tell(&format!("wrote {}", file.display()));
     }
     Ok(())
 }

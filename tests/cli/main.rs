@@ -1,5 +1,6 @@
 //! The built binary, as a person or a program meets it.
 
+mod audit;
 mod leaks;
 mod luck;
 mod pages;

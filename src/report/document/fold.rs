@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Act, Chain, Document, FORM, Hold, Kept, Look, Moment, New, Old, Place, Reader, Took, Wait, Waived, outcome};
 use crate::{
+    ids::KeyId,
     protocol::{Answer, Ask, Effect, End, Event, Kind, Phase, Proof, Query, Role},
     record::{Detail, Plan, Record},
     report::{
@@ -121,8 +122,7 @@ impl Told {
     }
 
     fn happened(&mut self, rotation: &Rotation, record: &Record) -> Moment {
-        let moment =
-            Moment { seq: record.seq, at: record.at, sentence: capital(&words::sentence(rotation, record)), tone: tone(rotation, record) };
+        let moment = Moment { seq: record.seq, at: record.at, sentence: words::sentence(rotation, record), tone: tone(rotation, record) };
         self.timeline.push(moment.clone());
         moment
     }
@@ -187,7 +187,7 @@ impl Told {
             revoked_at: self.revoked_at,
             proved_dead: self.death.is_some() || plan.rules.kind == Kind::Replace,
             death: self.death,
-            stands: fate(words::old_key(rotation)),
+            stands: fate(&words::old_key(rotation), old.id.as_ref()),
         });
         let new_key = rotation.new.as_ref().map(|new| New {
             id: new.id.clone(),
@@ -195,7 +195,7 @@ impl Told {
             fingerprint: new.fingerprint.clone(),
             created_at: new.created_at,
             expires_at: new.expires_at,
-            stands: fate(words::new_key(rotation)),
+            stands: unless_waived(fate(&words::new_key(rotation), Some(&new.id)), rotation),
         });
         let places = plan.stores.iter().zip(self.versions);
         Document {
@@ -246,8 +246,15 @@ fn readers(plan: &Plan) -> Vec<Reader> {
 }
 
 /// `old key AKIA…1: in use` → `in use`.
-fn fate(line: String) -> String {
-    line.rsplit_once(": ").map_or(line.clone(), |(_, fate)| fate.to_owned())
+fn fate(line: &str, id: Option<&KeyId>) -> String {
+    let after = id.and_then(|id| line.find(id.as_str()).map(|at| at + id.as_str().len())).unwrap_or_default();
+    let rest = line.get(after..).unwrap_or(line);
+    rest.split_once(": ").map_or(rest, |(_, fate)| fate).to_owned()
+}
+
+fn unless_waived(stands: String, rotation: &Rotation) -> String {
+    const ALL: &str = "proved by every instance";
+    if rotation.waivers.is_empty() { stands } else { stands.replace(ALL, "proved by every instance whose proof was not waived") }
 }
 
 /// The summary's first line without its mark and the playbook's name.

@@ -103,7 +103,7 @@ fn people(doc: &Document) -> Markup {
 fn holds(doc: &Document) -> Markup {
     html! { table { thead { tr { th { "From" } th { "Until" } th { "Why" } } } tbody {
         @for hold in &doc.holds {
-            tr { td.time { (stamp(hold.from)) } td.time { (hold.until.map_or_else(|| "still".into(), stamp)) } td { (hold.why) } }
+            tr { td.time data-label="From" { (stamp(hold.from)) } td.time data-label="Until" { (hold.until.map_or_else(|| "still".into(), stamp)) } td { (hold.why) } }
         }
     } } }
 }
@@ -133,7 +133,9 @@ fn evidence(doc: &Document) -> Markup {
 
 fn looked(look: &Look) -> Markup {
     let all = look.proved.len() + look.missing.len();
-    let tone = if look.counted {
+    let tone = if look.counted && all == 0 {
+        "plain"
+    } else if look.counted {
         "good"
     } else if look.answer == Answer::Yes {
         "plain"
@@ -143,7 +145,7 @@ fn looked(look: &Look) -> Markup {
     html! {
         details open {
             summary {
-                span class={ "badge " (tone) } { (look.proved.len()) " of " (all) }
+                span class={ "badge " (tone) } { @if all > 0 { (look.proved.len()) " of " (all) } @else { "–" } }
                 " " (clean(&purpose(look)))
                 span.aside { (stamp(look.at)) " · record " (look.seq) " · " (verdict(look)) }
             }
@@ -170,9 +172,9 @@ fn stores(doc: &Document) -> Markup {
         @for store in &doc.stores { @for (at, kept) in store.versions.iter().enumerate() {
             tr {
                 td { @if at == 0 { (clean(&store.locator)) } }
-                td { code { (clean(kept.version.as_str())) } }
-                td { (which(kept.key)) }
-                td.time { (stamp(kept.at)) }
+                td data-label="Version" { code { (clean(kept.version.as_str())) } }
+                td data-label="Holds" { (which(kept.key)) }
+                td.time data-label="Seen" { (stamp(kept.at)) }
             }
         } }
     } } }
@@ -182,9 +184,9 @@ fn waits(doc: &Document) -> Markup {
     html! { table { thead { tr { th { "Began" } th { "Planned" } th { "Was" } th { "What for" } } } tbody {
         @for wait in &doc.waits {
             tr {
-                td.time { (stamp(wait.began)) }
-                td { (length(wait.planned_seconds)) }
-                td { (wait.lasted_seconds.map_or_else(|| "not to its end".into(), length)) }
+                td.time data-label="Began" { (stamp(wait.began)) }
+                td data-label="Planned" { (length(wait.planned_seconds)) }
+                td data-label="Was" { (wait.lasted_seconds.map_or_else(|| "not to its end".into(), length)) }
                 td { (clean(&wait.what_for)) }
             }
         }

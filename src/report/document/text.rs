@@ -160,10 +160,15 @@ fn stores(doc: &Document) -> Vec<String> {
     lines
 }
 
-/// `every instance proved the new key, picking it up`.
+/// `inference-api, picking it up: new key proved by 3 of 3 instances`.
 pub fn purpose(look: &Look) -> String {
     let who = look.consumer.clone().unwrap_or_else(|| "all consumers".into());
-    format!("{who}, {}: {} proved", look.purpose, which(look.key))
+    let all = look.proved.len() + look.missing.len();
+    let what = match all {
+        0 => format!("nobody had to prove the {}", which(look.key)),
+        _ => format!("{} proved by {} of {}", which(look.key), look.proved.len(), words::instances(all)),
+    };
+    format!("{who}, {}: {what}", look.purpose)
 }
 
 /// What a look came to, and whether it counted.
@@ -186,9 +191,8 @@ fn evidence(doc: &Document) -> Vec<String> {
         })
         .collect();
     for look in &doc.verifications {
-        let all = look.proved.len() + look.missing.len();
         lines.push(format!("record {} at {}", look.seq, stamp(look.at)));
-        lines.push(format!("  {} by {} of {} ({})", purpose(look), look.proved.len(), words::instances(all), verdict(look)));
+        lines.push(format!("  {} ({})", purpose(look), verdict(look)));
         lines.extend(look.proved.iter().map(|proof| {
             let said = format!("{}/{} reported {} at {}", proof.consumer, proof.instance, proof.reported, of_day(proof.at));
             format!("    {} {}", paint(Ink::Good, "✓"), clean(&said))
