@@ -34,7 +34,7 @@ enum Failing {
 }
 
 /// The sandbox's waits are short.
-const WAITING: Waiting = Waiting { wait: Span(Duration::from_secs(60)) };
+const WAITING: Waiting = Waiting { wait: Some(Span(Duration::from_secs(60))) };
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let trouble = if args.fail == Some(Failing::Verify) { Trouble::OneStuck } else { Trouble::None };

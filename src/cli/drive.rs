@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
 use super::{App, Fail, load::Loaded, logging};
 use crate::{
@@ -20,10 +20,13 @@ use crate::{
 /// How long a run sits through a wait.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Waiting {
-    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on
-    #[arg(long, value_name = "TIME", default_value = "15m")]
-    pub wait: crate::playbook::Span,
+    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on [default: 15m; with --revoke-by until then]
+    #[arg(long, value_name = "TIME")]
+    pub wait: Option<crate::playbook::Span>,
 }
+
+/// A person at a terminal sits through this.
+pub const USUAL_WAIT: Duration = Duration::from_secs(900);
 
 /// The view that fits the output.
 pub fn view(app: &App) -> Box<dyn View> {
@@ -84,7 +87,7 @@ pub async fn drive(
         gate: &crate::ports::AlwaysOpen,
         stop: &stop,
         patience: Patience::default(),
-        longest_wait: waiting.wait.0,
+        longest_wait: waiting.wait.map_or(USUAL_WAIT, |wait| wait.0),
     };
     use tracing::Instrument;
     let span = tracing::info_span!("rotation", id = %rotation.id, playbook = %rotation.plan.name);
@@ -111,7 +114,7 @@ async fn finish(app: &App, journal: &dyn Journal, rotation: &Rotation, stopped: 
 }
 
 /// The first signal stops between two steps, the second at once. Both can be resumed.
-fn stop_on_signals() -> CancellationToken {
+pub fn stop_on_signals() -> CancellationToken {
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {

@@ -94,6 +94,17 @@ impl Fail {
         self.code
     }
 
+    /// What happened, and each detail, without colours.
+    pub fn lines(&self) -> Vec<String> {
+        let rest = self.details.iter().flat_map(|detail| plain(detail).lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>());
+        std::iter::once(self.what.clone()).chain(rest).collect()
+    }
+
+    /// What to type next.
+    pub fn commands(&self) -> &[String] {
+        &self.next
+    }
+
     /// Prints it where errors go.
     pub fn print(self, global: &Global) -> ExitCode {
         if global.output == Output::Json {

@@ -48,6 +48,28 @@ pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
     Err(fail.into_iter().fold(Fail::usage(what), Fail::detail))
 }
 
+/// The same, but what is wrong with one file keeps no other from being loaded: those that are good, and what is wrong.
+pub fn each(app: &App, paths: &[PathBuf]) -> Result<(Vec<Loaded>, Vec<(String, Fail)>), Fail> {
+    let ctx = app.ctx()?;
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for path in expand(paths)? {
+        match file(app, &ctx, &path) {
+            Ok(one) => good.push(one),
+            Err(text) => bad.push((path.display().to_string(), Fail::usage("a playbook is not valid; it is left out").detail(text))),
+        }
+    }
+    let pairs: Vec<_> = good.iter().map(|one| (&one.book, &one.world)).collect();
+    for clash in build::clashes(&pairs) {
+        let out = |one: &Loaded| one.book.source.name == clash.first || one.book.source.name == clash.second;
+        for one in good.iter().filter(|one| out(one)) {
+            let fail = Fail::usage("two playbooks cannot run together; both are left out").detail(clash.to_string());
+            bad.push((one.book.source.name.clone(), fail));
+        }
+        good.retain(|one| !out(one));
+    }
+    Ok((good, bad))
+}
+
 fn file(app: &App, ctx: &Ctx, path: &Path) -> Result<Loaded, String> {
     let source = match Source::read(path) {
         Ok(source) => Arc::new(source),

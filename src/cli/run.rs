@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{App, Fail, drive, load, load::Loaded, plan, resume::person};
+use super::{App, Fail, drive, load, load::Loaded, offboard, plan, resume::person};
 use crate::{
     adapters::build,
     ids::RotationId,
@@ -16,8 +16,12 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Args {
     /// Playbooks, or folders of them; one after the other
-    #[arg(required = true)]
+    #[arg(required_unless_present = "chosen")]
     playbooks: Vec<PathBuf>,
+    #[command(flatten)]
+    many: offboard::Choice,
+    #[command(flatten)]
+    doing: offboard::Doing,
     #[command(flatten)]
     old: plan::Old,
     #[command(flatten)]
@@ -28,6 +32,9 @@ pub struct Args {
 }
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
+    if args.many.select.asked() {
+        return offboard::run(app, &args.many, &args.doing, &args.playbooks, args.waiting.wait, args.yes).await;
+    }
     let books = load::files(app, &args.playbooks)?;
     let journal = app.journal().await?;
     let mut worst = 0;
@@ -47,7 +54,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
 }
 
 /// Of two exit codes the one that needs somebody sooner.
-fn worse(one: u8, other: u8) -> u8 {
+pub fn worse(one: u8, other: u8) -> u8 {
     const RANK: [u8; 7] = [0, 6, 4, 1, 2, 5, 3];
     let rank = |code: u8| RANK.iter().position(|known| *known == code);
     if rank(other) > rank(one) { other } else { one }
@@ -89,6 +96,15 @@ pub async fn open(
     Ok((rotation, lease))
 }
 
+/// On a terminal a person says yes; elsewhere nobody is asked.
+pub fn agree(app: &App, yes: bool, question: &str) -> Result<(), Fail> {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if yes || !terminal || app.json() || dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false) {
+        return Ok(());
+    }
+    Err(Fail::usage("not confirmed; nothing was changed"))
+}
+
 /// On a terminal the plan is shown, and a person says yes.
 fn confirm(app: &App, args: &Args, plan: &Plan) -> Result<(), Fail> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
@@ -102,13 +118,9 @@ fn confirm(app: &App, args: &Args, plan: &Plan) -> Result<(), Fail> {
     if !app.global.quiet {
         plan::print(app, plan);
     }
-    if args.yes {
-        return Ok(());
-    }
     let question = match args.old.by_hand() {
         Some(id) => format!("Revoke {id} at the end, on your word that it is the key in use?"),
         None => "Rotate?".to_owned(),
     };
-    let yes = dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false);
-    if yes { Ok(()) } else { Err(Fail::usage("not confirmed; nothing was changed")) }
+    agree(app, args.yes, &question)
 }

@@ -8,6 +8,7 @@ mod hands;
 mod known;
 mod looks;
 mod preflight;
+mod waits;
 mod witness;
 
 use std::time::Duration;
@@ -27,7 +28,8 @@ use crate::{
 
 pub use self::{
     known::{field, secret_field},
-    preflight::{Overrides, preflight, waits},
+    preflight::{Overrides, preflight},
+    waits::{Floor, Proving, Shortened, Verdict, floor, proving, shorten, total, waits},
 };
 
 /// What a run needs besides the rotation itself.

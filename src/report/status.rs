@@ -119,7 +119,8 @@ fn state(rotation: &Rotation, now: DateTime<Utc>) -> (Ink, String) {
     }
 }
 
-fn columns<const N: usize>(heads: &[&str; N], rows: &[([String; N], Vec<String>)]) -> String {
+/// A table; under each row, what belongs to it.
+pub(super) fn columns<const N: usize>(heads: &[&str; N], rows: &[([String; N], Vec<String>)]) -> String {
     let wide = |text: &str| bare(text).chars().count();
     let widths: Vec<usize> =
         (0..N).map(|at| rows.iter().map(|(cells, _)| wide(&cells[at])).chain([heads[at].len()]).max().unwrap_or_default()).collect();

@@ -15,7 +15,7 @@ use crate::{
 
 pub use self::{
     fold::document,
-    html::{page, shell},
+    html::{command, page, shell},
     text::text,
 };
 
