@@ -87,7 +87,10 @@ async fn prepare(app: &App, args: &Choice, paths: &[PathBuf], journal: Option<&d
     }
     for (file, fail) in chosen.unreadable {
         worst = run::worse(worst, fail.code());
-        let notes = std::iter::once("nobody can know its labels, so it may be one of these".to_owned()).chain(fail.lines()).collect();
+        // What is wrong and where; the drawing is `validate`'s.
+        let wrong = fail.lines().into_iter().filter(|line| line.starts_with("error") || line.starts_with("-->"));
+        let notes =
+            std::iter::once("it is not valid, so nobody can know its labels: it may be one of these".to_owned()).chain(wrong).collect();
         rows.push(Prospect { playbook: file, old_key: None, created_at: None, waits_seconds: None, verdict: "cannot", notes });
     }
     Ok((what, books, rows, worst))

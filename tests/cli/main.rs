@@ -3,9 +3,12 @@
 mod audit;
 mod leaks;
 mod luck;
+mod offboard;
 mod pages;
 mod ways;
 
+#[path = "../common/office.rs"]
+mod office;
 #[path = "../common/stage.rs"]
 mod stage;
 
