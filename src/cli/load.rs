@@ -48,8 +48,11 @@ pub fn files(app: &App, paths: &[PathBuf]) -> Result<Vec<Loaded>, Fail> {
     Err(fail.into_iter().fold(Fail::usage(what), Fail::detail))
 }
 
+/// What could be loaded; and each file that could not, with what is wrong.
+pub type Each = (Vec<Loaded>, Vec<(String, Fail)>);
+
 /// The same, but what is wrong with one file keeps no other from being loaded: those that are good, and what is wrong.
-pub fn each(app: &App, paths: &[PathBuf]) -> Result<(Vec<Loaded>, Vec<(String, Fail)>), Fail> {
+pub fn each(app: &App, paths: &[PathBuf]) -> Result<Each, Fail> {
     let ctx = app.ctx()?;
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for path in expand(paths)? {

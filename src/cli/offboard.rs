@@ -291,11 +291,11 @@ impl Work<'_> {
     /// As far as the first wait: so all waits run side by side.
     async fn begin(&mut self, loaded: Loaded, prospect: Prospect) {
         let mut one = One { loaded, prospect, rotation: None, fail: None };
-        if !self.stop.is_cancelled() {
-            if let Err(fail) = self.start(&mut one).await {
-                fail.complain();
-                one.fail = Some(fail);
-            }
+        if !self.stop.is_cancelled()
+            && let Err(fail) = self.start(&mut one).await
+        {
+            fail.complain();
+            one.fail = Some(fail);
         }
         self.begun.push(one);
     }
