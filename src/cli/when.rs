@@ -21,6 +21,9 @@ pub fn parse<Z: TimeZone>(text: &str, now: &DateTime<Z>, way: Way) -> Result<Dat
     let wrong = || {
         format!("`{text}` is no time: write for example `18:00`, `tomorrow 09:30`, `2026-11-21 18:00`, `2026-11-21T18:00:00+01:00` or `3h`")
     };
+    if text.is_empty() {
+        return Err(wrong());
+    }
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(at.to_utc());
     }
