@@ -131,6 +131,9 @@ pub struct Plan {
     /// Another person's word for it, where one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approval>,
+    /// Who began it, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Begun>,
 }
 
 /// Another person's word for a plan.
@@ -179,6 +182,16 @@ impl Plan {
             waits: self.waits,
         }
     }
+}
+
+/// Who began a rotation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Begun {
+    /// The operating system's user, or who they said they were.
+    pub by: String,
+    /// Their reason, where they gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// The key in use when the rotation began.

@@ -47,7 +47,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         ("the provider's account", before.world.provider.describe() == after.world.provider.describe()),
         ("the consumers and their order", names(&before) == names(&after)),
         ("which consumers are jobs", jobs(&before) == jobs(&after)),
-        ("the waits", waits(&after.book) == found.plan.waits),
+        ("the waits", waits(&after.book) == waits(&before.book)),
         (
             "disable_for, idle_for and on_timeout",
             before.book.revoke == after.book.revoke && before.book.verify.on_timeout == after.book.verify.on_timeout,

@@ -23,13 +23,13 @@ use crate::{
 /// How long a run sits through a wait.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Waiting {
-    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on [default: 15m; with --due 0s]
+    /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on [default: 15m; with --due 0s, with --revoke-by until then]
     #[arg(long, value_name = "TIME")]
     pub wait: Option<crate::playbook::Span>,
 }
 
 /// A person at a terminal sits through this.
-const USUAL_WAIT: Duration = Duration::from_secs(900);
+pub const USUAL_WAIT: Duration = Duration::from_secs(900);
 
 /// The view that fits the output.
 pub fn view(app: &App) -> Box<dyn View> {

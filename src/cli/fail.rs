@@ -99,6 +99,17 @@ impl Fail {
         self.code
     }
 
+    /// What happened, and each detail, without colours.
+    pub fn lines(&self) -> Vec<String> {
+        let rest = self.details.iter().flat_map(|detail| plain(detail).lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>());
+        std::iter::once(self.what.clone()).chain(rest).collect()
+    }
+
+    /// What to type next.
+    pub fn commands(&self) -> &[String] {
+        &self.next
+    }
+
     /// Prints it where errors go.
     pub fn print(self, global: &Global) -> ExitCode {
         if global.output == Output::Json {
@@ -108,6 +119,12 @@ impl Fail {
             });
             println!("{object}");
         }
+        self.complain();
+        ExitCode::from(self.code)
+    }
+
+    /// Prints it for a person alone: standard output holds something else.
+    pub fn complain(&self) {
         anstream::eprintln!("{ERROR}error{ERROR:#}{BOLD}: {}{BOLD:#}", self.what);
         for detail in &self.details {
             anstream::eprintln!("  {detail}");
@@ -118,7 +135,6 @@ impl Fail {
         for next in &self.next {
             anstream::eprintln!("{BOLD}next{BOLD:#}: {next}");
         }
-        ExitCode::from(self.code)
     }
 }
 

@@ -50,11 +50,11 @@ pub fn attempts(app: &App, paths: &[PathBuf]) -> Result<Vec<(PathBuf, Attempt)>,
     Ok(expand(paths)?.into_iter().map(|path| (path.clone(), file(app, &ctx, &path))).collect())
 }
 
-/// Files that were left out, and why.
-pub type Wrong = Vec<(String, Fail)>;
+/// What could be loaded; and each file that could not, with what is wrong.
+pub type Each = (Vec<Loaded>, Vec<(String, Fail)>);
 
 /// The same, but what is wrong with one file keeps no other from being loaded: those that are good, and what is wrong.
-pub fn each(app: &App, paths: &[PathBuf]) -> Result<(Vec<Loaded>, Wrong), Fail> {
+pub fn each(app: &App, paths: &[PathBuf]) -> Result<Each, Fail> {
     let ctx = app.ctx()?;
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for path in expand(paths)? {

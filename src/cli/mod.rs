@@ -4,6 +4,7 @@ mod ack;
 mod amend;
 mod app;
 mod approve;
+mod audit;
 mod by_hand;
 mod completions;
 mod demo;
@@ -18,12 +19,15 @@ mod identify;
 mod init;
 mod load;
 mod logging;
+mod offboard;
 mod plan;
 mod reconcile;
+mod report;
 mod resume;
 mod rollback;
 mod run;
 mod schema;
+mod select;
 mod show;
 mod status;
 mod validate;
@@ -113,6 +117,11 @@ enum Verb {
     Status(status::Args),
     /// Everything about one rotation
     Show(show::Args),
+    /// What a reviewer needs of one rotation: text, JSON, or one HTML page
+    Report(report::Args),
+    /// Check the journal's hash chains, or export them
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// All rotations, newest first
     History,
     /// Go on with a parked, held or interrupted rotation
@@ -170,6 +179,8 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Emergency(args) => emergency::run(&app, &args).await,
             Verb::Status(args) => status::run(&app, &args).await,
             Verb::Show(args) => show::run(&app, &args).await,
+            Verb::Report(args) => report::run(&app, &args).await,
+            Verb::Audit(verb) => audit::run(&app, &verb).await,
             Verb::History => history::run(&app).await,
             Verb::Resume(args) => resume::run(&app, &args).await,
             Verb::Rollback(args) => rollback::run(&app, &args).await,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{App, Fail, load, load::Loaded};
+use super::{App, Fail, load, load::Loaded, offboard};
 use crate::{
     driver::{Overrides, preflight},
     ids::KeyId,
@@ -14,8 +14,10 @@ use crate::{
 #[derive(clap::Args)]
 pub struct Args {
     /// Playbooks, or folders of them
-    #[arg(required = true)]
+    #[arg(required_unless_present = "chosen")]
     playbooks: Vec<PathBuf>,
+    #[command(flatten)]
+    many: offboard::Choice,
     #[command(flatten)]
     old: Old,
 }
@@ -72,6 +74,9 @@ impl Old {
 }
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
+    if args.many.select.asked() {
+        return offboard::rehearse(app, &args.many, &args.playbooks).await;
+    }
     let journal = app.existing_journal().await?;
     for loaded in load::files(app, &args.playbooks)? {
         let plan = make(app, &loaded, &args.old, journal).await?;

@@ -2,13 +2,19 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{App, Fail, approve, drive, due, load, load::Loaded, plan};
-use crate::{batch, ports::Journal, record::Plan, report, rotation::Rotation};
+use super::{App, Fail, approve, drive, due, load, load::Loaded, offboard, plan, resume::person};
+use crate::{
+    batch,
+    ports::Journal,
+    record::{Begun, Plan},
+    report,
+    rotation::Rotation,
+};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Playbooks, or folders of them; one after the other
-    #[arg(required_unless_present = "due")]
+    #[arg(required_unless_present_any = ["due", "chosen"])]
     playbooks: Vec<PathBuf>,
     /// For timers: move every parked or interrupted rotation of the journal on, then rotate those playbooks that are due
     #[arg(long, conflicts_with_all = ["install", "replace", "old_key_id", "yes"])]
@@ -16,6 +22,10 @@ pub struct Args {
     /// With --due: begin others also after one was held or went back
     #[arg(long, requires = "due")]
     keep_going: bool,
+    #[command(flatten)]
+    many: offboard::Choice,
+    #[command(flatten)]
+    doing: offboard::Doing,
     #[command(flatten)]
     old: plan::Old,
     #[command(flatten)]
@@ -34,6 +44,9 @@ pub struct Args {
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     if args.due {
         return due::run(app, &args.playbooks, args.waiting.wait, args.keep_going).await;
+    }
+    if args.many.select.asked() {
+        return offboard::run(app, &args.many, &args.doing, &args.playbooks, args.waiting.wait, args.yes).await;
     }
     let books = load::files(app, &args.playbooks)?;
     let journal = app.journal().await?;
@@ -80,10 +93,20 @@ pub async fn open(
     app: &App,
     loaded: &Loaded,
     journal: &dyn Journal,
-    plan: Plan,
+    mut plan: Plan,
     view: &mut dyn crate::sight::View,
 ) -> Result<(Rotation, crate::ports::Lease), Fail> {
+    plan.begun.get_or_insert_with(|| Begun { by: person(), why: None });
     Ok(batch::begin(journal, &app.clock, loaded, plan, view).await?)
+}
+
+/// On a terminal a person says yes; elsewhere nobody is asked.
+pub fn agree(app: &App, yes: bool, question: &str) -> Result<(), Fail> {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if yes || !terminal || app.json() || dialoguer::Confirm::new().with_prompt(question).default(false).interact().unwrap_or(false) {
+        return Ok(());
+    }
+    Err(Fail::usage("not confirmed; nothing was changed"))
 }
 
 /// On a terminal the plan is shown, and a person says yes.

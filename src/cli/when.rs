@@ -21,6 +21,9 @@ pub fn parse<Z: TimeZone>(text: &str, now: &DateTime<Z>, way: Way) -> Result<Dat
     let wrong = || {
         format!("`{text}` is no time: write for example `18:00`, `tomorrow 09:30`, `2026-11-21 18:00`, `2026-11-21T18:00:00+01:00` or `3h`")
     };
+    if text.is_empty() {
+        return Err(wrong());
+    }
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(at.to_utc());
     }
@@ -78,6 +81,7 @@ mod tests {
             ("14:00:30", Way::Back, "2026-11-21T13:00:30Z"),
             ("today 14:00", Way::On, "2026-11-21T13:00:00Z"),
             ("tomorrow 09:30", Way::On, "2026-11-22T08:30:00Z"),
+            ("yesterday", Way::Back, "2026-11-19T23:00:00Z"),
             ("yesterday 09:30", Way::Back, "2026-11-20T08:30:00Z"),
             ("2026-12-01", Way::On, "2026-11-30T23:00:00Z"),
             ("2026-12-01 08:00", Way::On, "2026-12-01T07:00:00Z"),
@@ -92,7 +96,7 @@ mod tests {
 
     #[test]
     fn anything_else_says_which_forms_there_are() {
-        for text in ["", "6pm", "25:00", "tomorrow", "2026-13-01", "soon 18:00", "18:00 tomorrow", "-3h", "99999999999999d"] {
+        for text in ["", "6pm", "25:00", "someday", "2026-13-01", "soon 18:00", "18:00 tomorrow", "-3h", "99999999999999d"] {
             assert!(parse(text, &now(), Way::On).is_err_and(|why| why.contains("18:00`")), "{text}");
         }
     }

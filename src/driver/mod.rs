@@ -10,6 +10,7 @@ mod known;
 mod looks;
 mod preflight;
 mod urgent;
+mod waits;
 mod witness;
 
 use std::time::Duration;
@@ -30,8 +31,9 @@ use crate::{
 pub use self::{
     examine::{Absent, Counted, Examined, examine},
     known::{field, secret_field},
-    preflight::{Overrides, preflight, waits},
+    preflight::{Overrides, preflight},
     urgent::{PATIENCE as URGENT_PATIENCE, Suspect, Unread, urgent},
+    waits::{Floor, Proving, Shortened, Verdict, floor, proving, shorten, total, waits},
 };
 
 /// What a run needs besides the rotation itself.

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::{
     known::{Known, field, secret_field},
+    waits::waits,
     witness::{Summons, pass},
 };
 use crate::{
     ids::KeyId,
-    playbook::{Instances, OnTimeout, Playbook, Span, WriteSource},
+    playbook::{Instances, OnTimeout, Playbook, WriteSource},
     ports::{Ambiguity, Clock, Credential, Life, Listed, Problem, Snapshot, World},
     protocol::{self, Kind, Role, Rules},
-    record::{ConsumerPlan, OldKey, Plan, StorePlan, Waits},
+    record::{ConsumerPlan, OldKey, Plan, StorePlan},
     secret::Secret,
 };
 
@@ -85,6 +86,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         waits,
         notes: found.notes,
         approved: None,
+        begun: None,
     };
     Ok(plan)
 }
@@ -320,32 +322,4 @@ async fn consumers(
             ConsumerPlan { name: spec.name.clone(), baseline, expected: expect, job }
         })
         .collect()
-}
-
-/// Joins the waits of the playbook, its stores and its consumers.
-pub fn waits(book: &Playbook) -> Waits {
-    let most = |spans: &mut dyn Iterator<Item = Duration>| spans.max().unwrap_or_default();
-    let stale = most(&mut book.stores.iter().map(|store| store.stale_for.0));
-    // A job's requests end with the job: max_run covers them.
-    let running = book.consumers.iter().filter(|consumer| matches!(consumer.instances, Instances::Running { .. }));
-    let request = most(&mut running.map(|consumer| consumer.max_request.0));
-    let jobs = || {
-        book.consumers.iter().filter_map(|consumer| match consumer.instances {
-            Instances::Job(job) => Some(job),
-            Instances::Running { .. } => None,
-        })
-    };
-    let job_run = most(&mut jobs().map(|job| stale + job.max_run.0));
-    let job_cycle = most(&mut jobs().map(|job| job.runs_every.0));
-    let seconds = |span: Option<Span>| span.map(|Span(time)| time).unwrap_or_default();
-    let disables = book.revoke.disable_for.is_some();
-    let grace = [book.revoke.grace.0, stale, request, job_run].into_iter().max().unwrap_or_default();
-    Waits {
-        // Without a disable the delete is the first thing that hurts: a whole cycle of each job must have read the new key.
-        grace: if disables { grace } else { grace.max(job_cycle) },
-        watch: seconds(book.revoke.watch),
-        soak: if disables { seconds(book.revoke.disable_for).max(job_cycle) } else { Duration::ZERO },
-        stale: [stale, request, job_run].into_iter().max().unwrap_or_default(),
-        idle: seconds(book.revoke.idle_for),
-    }
 }

@@ -109,6 +109,7 @@ pub async fn urgent(
         waits: waits(book),
         notes,
         approved: None,
+        begun: None,
     };
     Ok((plan, unread))
 }

@@ -88,6 +88,19 @@ impl Ledger {
         Ok(self.decrees_from(&rows)?.0)
     }
 
+    /// Once a chain is verified, the hashes that stand in its rows are the computed ones.
+    pub async fn hashes(&self, rotation: Option<&RotationId>) -> Done<Vec<String>> {
+        let Some(rotation) = rotation else {
+            let rows = sqlx::query(DECREES).fetch_all(&self.pool).await.map_err(|e| (self.explain)(&e))?;
+            self.decrees_from(&rows)?;
+            let hashes = rows.iter().map(|row| self.get(row, "hash"));
+            return [Ok(chain::decree_root())].into_iter().chain(hashes).collect();
+        };
+        let (rows, tip) = self.rows(rotation).await?;
+        chain::verify(rotation, &rows, &tip)?;
+        Ok([chain::root(rotation)].into_iter().chain(rows.into_iter().map(|row| row.hash)).collect())
+    }
+
     fn decrees_from(&self, rows: &[AnyRow]) -> Done<(Vec<Decreed>, String)> {
         let row = |row: &AnyRow| Ok((self.count(row, "seq")?, self.get(row, "body")?, self.get(row, "hash")?));
         chain::verify_decrees(&rows.iter().map(row).collect::<Done<Vec<_>>>()?)
@@ -180,6 +193,11 @@ impl Ledger {
     }
 
     pub async fn records(&self, rotation: &RotationId) -> Done<Vec<Record>> {
+        let (rows, tip) = self.rows(rotation).await?;
+        chain::verify(rotation, &rows, &tip)
+    }
+
+    async fn rows(&self, rotation: &RotationId) -> Done<(Vec<Row>, Tip)> {
         let found = sqlx::query(RECORDS).bind(rotation.as_str()).fetch_all(&self.pool).await.map_err(|e| (self.explain)(&e))?;
         let first = found.first().ok_or_else(|| JournalError::Unknown(rotation.to_string()))?;
         let tip = Tip { seq: self.count(first, "last")?, head: self.get(first, "head")? };
@@ -189,7 +207,7 @@ impl Ledger {
             let (seq, epoch) = (self.count(row, "seq")?, self.count(row, "epoch")?);
             Ok(Row { seq, epoch, body: self.get(row, "body")?, hash: self.get(row, "hash")? })
         };
-        chain::verify(rotation, &rows.iter().map(row).collect::<Done<Vec<_>>>()?, &tip)
+        Ok((rows.iter().map(row).collect::<Done<Vec<_>>>()?, tip))
     }
 
     pub async fn entries(&self) -> Done<Vec<Entry>> {

@@ -262,6 +262,10 @@ impl Journal for PostgresJournal {
         within(self.ledger.decree(at, by, decree)).await
     }
 
+    async fn hashes(&self, rotation: Option<&RotationId>) -> Result<Vec<String>, JournalError> {
+        self.ledger.hashes(rotation).await
+    }
+
     async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {
         within(self.ledger.decrees()).await
     }

@@ -179,6 +179,10 @@ impl Journal for SqliteJournal {
     async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {
         self.ledger.decrees().await
     }
+
+    async fn hashes(&self, rotation: Option<&RotationId>) -> Result<Vec<String>, JournalError> {
+        self.ledger.hashes(rotation).await
+    }
 }
 
 /// Sees to a file that only its owner can read.

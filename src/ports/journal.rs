@@ -127,4 +127,7 @@ pub trait Journal: Send + Sync {
     }
     /// Waits until leases that were dropped are given back. Without it a process that ends at once leaves them to lapse.
     async fn close(&self) {}
+    /// The hashes of a rotation's chain (none: of the decrees'), checked: the one before the first record, then each record's.
+    /// The last is the chain's head.
+    async fn hashes(&self, rotation: Option<&RotationId>) -> Result<Vec<String>, JournalError>;
 }

@@ -29,6 +29,16 @@ pub fn paint(ink: Ink, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// In the ink of what went well.
+pub fn good(text: &str) -> String {
+    paint(Ink::Good, &clean(text))
+}
+
+/// In the ink of what went wrong.
+pub fn bad(text: &str) -> String {
+    paint(Ink::Bad, &clean(text))
+}
+
 /// Without its inks.
 pub fn bare(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()

@@ -77,7 +77,7 @@ fn key(rotation: &Rotation, role: Role) -> String {
     rotation.key(role).map_or_else(|| "–".into(), |id| shorten(id.as_str(), 22))
 }
 
-/// A table: heads, rows, and lines under each row.
+/// A table; under each row, what belongs to it.
 pub(super) fn columns<const N: usize>(heads: &[&str; N], rows: &[([String; N], Vec<String>)]) -> String {
     let wide = |text: &str| bare(text).chars().count();
     let widths: Vec<usize> =

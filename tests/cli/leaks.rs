@@ -60,6 +60,10 @@ async fn a_whole_rotation_leaves_no_secret_behind() {
         &["show", "-vv"],
         &["show", "stage", "--output", "json"],
         &["history"],
+        &["report", "stage"],
+        &["report", "stage", "--output", "json"],
+        &["report", "stage", "--html", "-"],
+        &["audit", "export"],
         &["status", "--output", "json"],
     ] {
         told.push((args.join(" "), said(&stage.keyroll(args).await)));

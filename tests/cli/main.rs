@@ -1,10 +1,12 @@
 //! The built binary, as a person or a program meets it.
 
+mod audit;
 mod doctor;
 mod identify;
 mod journal;
 mod leaks;
 mod luck;
+mod offboard;
 mod pages;
 mod people;
 mod reconcile;
@@ -13,6 +15,8 @@ mod ways;
 
 #[path = "../common/inbox.rs"]
 mod inbox;
+#[path = "../common/office.rs"]
+mod office;
 #[path = "../common/stage.rs"]
 mod stage;
 

@@ -63,5 +63,6 @@ fn plan() -> Plan {
         waits: Waits::default(),
         notes: Vec::new(),
         approved: None,
+        begun: None,
     }
 }

@@ -142,6 +142,9 @@ impl Journal for Dying {
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
         self.inner.decree(at, by, decree).await
     }
+    async fn hashes(&self, rotation: Option<&RotationId>) -> Result<Vec<String>, JournalError> {
+        self.inner.hashes(rotation).await
+    }
     async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {
         self.inner.decrees().await
     }

@@ -417,6 +417,9 @@ impl Journal for Ledger {
         decrees.push(decreed.clone());
         Ok(decreed)
     }
+    async fn hashes(&self, _: Option<&RotationId>) -> Result<Vec<String>, JournalError> {
+        Ok(Vec::new())
+    }
     async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {
         Ok(self.decrees.lock().unwrap().clone())
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use keyroll::{
     ids::{Fingerprint, InstanceId, KeyId, RotationId, Version},
     protocol::{Action, Effect, Event, Kind, OnTimeout, Pause, Query, Role, Rules, decide},
-    record::{ConsumerPlan, Detail, Evidence, Missing, OldKey, Plan, Record, SCHEMA, StorePlan, Waiting, Waits},
+    record::{Begun, ConsumerPlan, Detail, Evidence, Missing, OldKey, Plan, Record, SCHEMA, StorePlan, Waiting, Waits},
     report::ideal,
     rotation::Rotation,
     sight::{Sight, View},
@@ -72,6 +72,7 @@ pub fn plan(rules: Rules, instances: usize) -> Plan {
         },
         notes: vec![],
         approved: None,
+        begun: Some(Begun { by: "ana".into(), why: None }),
     }
 }
 

@@ -305,6 +305,9 @@ impl Journal for Ledger {
         tables.decrees.push(decreed.clone());
         Ok(decreed)
     }
+    async fn hashes(&self, _: Option<&RotationId>) -> Result<Vec<String>, JournalError> {
+        Ok(Vec::new())
+    }
     async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {
         Ok(self.lock().decrees.clone())
     }
