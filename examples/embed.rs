@@ -41,6 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         salt: journal.salt().to_vec(),
         journal: Some(journal.id().to_owned()),
         adopted: Vec::new(),
+        known: None,
     };
     let plan = preflight(&world, &book, &clock, &overrides).await.map_err(|problems| format!("{problems:?}"))?;
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
-    protocol::{Action, Answer, Effect, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
+    protocol::{Action, Answer, Effect, End, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
     record::{Decree, Decreed, Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
@@ -328,6 +328,14 @@ impl Rotation {
             Role::New => self.new.as_ref().map(|new| &new.id),
             Role::Stray => self.stray.as_ref(),
             Role::Former => self.formers.iter().rev().nth(usize::from(self.state.former.1).checked_sub(1)?).map(|former| &former.id),
+        }
+    }
+
+    /// The key that an ended rotation left in use, where its id is known.
+    pub fn in_use(&self) -> Option<(KeyId, Fingerprint)> {
+        match self.state.ended()? {
+            End::Done => self.new.as_ref().map(|new| (new.id.clone(), new.fingerprint.clone())),
+            End::RolledBack | End::Aborted => self.plan.old.as_ref().and_then(|old| Some((old.id.clone()?, old.fingerprint.clone()))),
         }
     }
 

@@ -5,11 +5,12 @@ use std::{convert::Infallible, future::Future, time::Duration};
 use super::Item;
 use crate::{
     adapters::build,
+    driver::Overrides,
     ids::RotationId,
     playbook::Playbook,
     ports::{Clock, Journal, JournalError, Lease, Opening},
     protocol::{Event, apply},
-    record::{Detail, Plan},
+    record::{Decree, Detail, Plan},
     rotation::Rotation,
     schedule::{Times, freezes},
     sight::{Sight, View},
@@ -99,4 +100,24 @@ async fn renew(journal: &dyn Journal, clock: &dyn Clock, times: &Times) -> Infal
             Err(error) => tracing::warn!(%error, "freezes cannot be read"),
         }
     }
+}
+
+/// What the journal adds to a preflight: its salt and id, whose marks it takes for its own, and which key it left in use.
+///
+/// # Errors
+/// The journal's.
+pub async fn overrides(journal: &dyn Journal, name: &str) -> Result<Overrides, JournalError> {
+    let adopted = journal.decrees().await?.into_iter().filter_map(|decreed| match decreed.decree {
+        Decree::Adopted { journal, .. } | Decree::Merged { journal, .. } => Some(journal),
+        _ => None,
+    });
+    let mut known = None;
+    for entry in journal.entries().await?.into_iter().filter(|entry| !entry.open && entry.name == name) {
+        known = fold(&entry.rotation, &journal.records(&entry.rotation).await?)?.in_use();
+        if known.is_some() {
+            break;
+        }
+    }
+    let (salt, journal) = (journal.salt().to_vec(), Some(journal.id().to_owned()));
+    Ok(Overrides { salt, journal, adopted: adopted.collect(), known, ..Overrides::default() })
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{Batch, Item, Known, Outcome, Parsed, Tick, Trouble, adopted, road, survey, targets};
 use crate::{
     adapters::build,
-    driver::{self, Halt, Overrides, Runner, preflight},
+    driver::{self, Halt, Runner, preflight},
     ids::RotationId,
     playbook::{Playbook, Source},
     ports::{Entry, Gate, JournalError, Lease},
@@ -288,8 +288,7 @@ impl Batch<'_> {
                 return Ok((Outcome { next, ..outcome(name, Some(&id), what, 6) }, None));
             }
         }
-        let (salt, journal) = (self.journal.salt().to_vec(), Some(self.journal.id().to_owned()));
-        let overrides = Overrides { salt, journal, ..Overrides::default() };
+        let overrides = road::overrides(self.journal, name).await?;
         let mut plan = match preflight(&item.world, &item.book, self.clock, &overrides).await {
             Ok(plan) => plan,
             Err(problems) => {

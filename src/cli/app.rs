@@ -48,7 +48,11 @@ impl App {
 
     /// The journal, made if it is not there yet.
     pub async fn journal(&self) -> Result<&dyn Journal, Fail> {
-        let open = async || self.place()?.open().await.map_err(Fail::from);
+        let open = async || -> Result<Box<dyn Journal>, Fail> {
+            let journal = self.place()?.open().await?;
+            super::fallback::merge(self, journal.as_ref()).await?;
+            Ok(journal)
+        };
         Ok(self.journal.get_or_try_init(open).await?.as_ref())
     }
 

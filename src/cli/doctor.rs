@@ -90,7 +90,7 @@ async fn one(app: &App, path: &std::path::Path, loaded: &Attempt, journal: Optio
 }
 
 async fn lines(app: &App, loaded: &Loaded, journal: Option<&dyn Journal>) -> Result<Vec<Line>, Fail> {
-    let overrides = plan::adopting(plan::Old::proved().overrides(journal), journal).await?;
+    let overrides = plan::Old::proved().overrides(journal, &loaded.book.name).await?;
     let mut open = None;
     if let Some(journal) = journal {
         for identity in build::identities(&loaded.book, &loaded.world) {

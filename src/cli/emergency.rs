@@ -9,12 +9,12 @@ use super::{
     App, Fail, app,
     drive::{self, append, take},
     load::{self, Loaded},
-    plan,
     resume::person,
     when::{self, Way},
 };
 use crate::{
     adapters::build,
+    batch,
     driver::{Suspect, Unread, urgent},
     ids::{KeyId, RotationId},
     playbook::EmergencyMode,
@@ -81,7 +81,15 @@ struct Declared {
 }
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
-    let journal = app.journal().await?;
+    let fallback;
+    let journal: &dyn Journal = match app.journal().await {
+        Ok(journal) => journal,
+        Err(down) if down.code() == 5 => {
+            fallback = super::fallback::open(app, down).await?;
+            &fallback
+        }
+        Err(fail) => return Err(fail),
+    };
     let (loaded, known) = find(app, journal, &args.playbook).await?;
     let open = holder(journal, &loaded).await?;
     if args.print {
@@ -148,7 +156,7 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
         return Err(Fail::usage("no rotation of this key is open, so there is no new key: the key in use is `--leaked current`"));
     }
     let by_id = (!matches!(args.leaked.as_str(), "current" | "all")).then(|| KeyId::new(args.leaked.clone()));
-    let last = known.and_then(in_use);
+    let last = known.and_then(Rotation::in_use);
     if let (Some(id), Some(rotation)) = (&by_id, known)
         && rotation.tombstones.contains(id)
     {
@@ -164,7 +172,7 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
         (None, Some((known, print))) => Suspect { id: Some(known), fingerprint: Some(print), quick },
         (None, None) => Suspect { quick, ..Suspect::default() },
     };
-    let overrides = plan::Old::proved().overrides(Some(journal));
+    let overrides = batch::overrides(journal, &loaded.book.name).await?;
     let (plan, unread) = urgent(&loaded.world, &loaded.book, &app.clock, &overrides, &suspect)
         .await
         .map_err(|problems| Fail::preflight(&loaded.book.name, problems))?;
@@ -177,14 +185,6 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     let event = Event::Asked(Ask::Emergency(Leak::Old, declared.urgency));
     append(app, journal, &mut lease, &mut rotation, event, Detail::Emergency(declared.emergency), view.as_mut()).await?;
     finish(app, loaded, journal, rotation, lease, view.as_mut()).await
-}
-
-/// The key that the last rotation left in use.
-fn in_use(rotation: &Rotation) -> Option<(KeyId, crate::ids::Fingerprint)> {
-    match rotation.state.ended()? {
-        crate::protocol::End::Done => rotation.new.as_ref().map(|new| (new.id.clone(), new.fingerprint.clone())),
-        _ => rotation.plan.old.as_ref().and_then(|old| Some((old.id.clone()?, old.fingerprint.clone()))),
-    }
 }
 
 /// A rotation of this key is open, held or not: the emergency takes it over.

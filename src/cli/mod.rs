@@ -13,6 +13,7 @@ mod drive;
 mod due;
 mod emergency;
 mod fail;
+mod fallback;
 mod freeze;
 mod history;
 mod identify;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::{App, Fail, load, load::Loaded, offboard};
 use crate::{
+    batch,
     driver::{Overrides, preflight},
     ids::KeyId,
     ports::Journal,
-    record::{Decree, Plan},
+    record::Plan,
     report,
 };
 
@@ -37,17 +38,15 @@ pub struct Old {
 }
 
 impl Old {
-    /// For the preflight, with what the journal adds.
-    pub fn overrides(&self, journal: Option<&dyn Journal>) -> Overrides {
-        Overrides {
-            install: self.install,
-            replace: self.replace,
-            old_key_id: self.old_key_id.clone().map(KeyId::new),
+    /// For the preflight of this playbook, with what the journal adds.
+    pub async fn overrides(&self, journal: Option<&dyn Journal>, playbook: &str) -> Result<Overrides, Fail> {
+        let known = match journal {
+            Some(journal) => batch::overrides(journal, playbook).await?,
             // Without a journal nothing is kept, so any salt will do.
-            salt: journal.map_or_else(|| b"a plan without a journal".to_vec(), |journal| journal.salt().to_vec()),
-            journal: journal.map(|journal| journal.id().to_owned()),
-            adopted: Vec::new(),
-        }
+            None => Overrides { salt: b"a plan without a journal".to_vec(), ..Overrides::default() },
+        };
+        let old_key_id = self.old_key_id.clone().map(KeyId::new);
+        Ok(Overrides { install: self.install, replace: self.replace, old_key_id, ..known })
     }
 
     /// Nothing: the provider proves everything.
@@ -96,21 +95,8 @@ pub async fn make(app: &App, loaded: &Loaded, old: &Old, journal: Option<&dyn Jo
             }
         }
     }
-    let overrides = adopting(old.overrides(journal), journal).await?;
+    let overrides = old.overrides(journal, &loaded.book.name).await?;
     preflight(&loaded.world, &loaded.book, &app.clock, &overrides).await.map_err(|problems| Fail::preflight(&loaded.book.name, problems))
-}
-
-/// With the journals that this one was told to take the place of.
-pub async fn adopting(mut overrides: Overrides, journal: Option<&dyn Journal>) -> Result<Overrides, Fail> {
-    let decrees = match journal {
-        Some(journal) => journal.decrees().await?,
-        None => Vec::new(),
-    };
-    overrides.adopted.extend(decrees.into_iter().filter_map(|decreed| match decreed.decree {
-        Decree::Adopted { journal, .. } => Some(journal),
-        _ => None,
-    }));
-    Ok(overrides)
 }
 
 /// Prints a plan.

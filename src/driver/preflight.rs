@@ -8,7 +8,7 @@ use super::{
     witness::{Summons, pass},
 };
 use crate::{
-    ids::KeyId,
+    ids::{Fingerprint, KeyId},
     playbook::{Instances, OnTimeout, Playbook, WriteSource},
     ports::{Ambiguity, Clock, Credential, Life, Listed, Problem, Snapshot, World},
     protocol::{self, Kind, Role, Rules},
@@ -29,8 +29,10 @@ pub struct Overrides {
     pub salt: Vec<u8>,
     /// The journal's id; none: a plan without a journal, which cannot tell foreign marks.
     pub journal: Option<String>,
-    /// Journals that a person said are lost: their marks are as good as our own.
+    /// Journals that a person said are lost, or that are merged: their marks are as good as our own.
     pub adopted: Vec<String>,
+    /// The key that this journal's last rotation of the playbook left in use.
+    pub known: Option<(KeyId, Fingerprint)>,
 }
 
 /// How many passes over the instances the old key gets to be proved.
@@ -212,6 +214,12 @@ pub(super) async fn old_key(
     let proof = world.provider.identify(&credential, listed).await.unwrap_or_else(|failure| {
         found.problems.push(failure.into());
         None
+    });
+    // What this journal made and saw in use, it knows again by its own fingerprint.
+    let proof = proof.or_else(|| {
+        let (id, print) = overrides.known.as_ref()?;
+        let ours = secret.fingerprint(&overrides.salt) == *print && listed.iter().any(|key| key.id == *id);
+        ours.then(|| (id.clone(), "the journal's own fingerprint of it fits the stores' value".to_owned()))
     });
     let kind = match world.provider.probe(&credential).await {
         Ok(Life::Alive) if !overrides.replace => Kind::Rotate,

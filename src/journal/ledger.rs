@@ -21,6 +21,7 @@ const DECREE: &str = "INSERT INTO decree (seq, body, hash) VALUES ($1, $2, $3) O
 const CLAIM: &str = "INSERT INTO claim (identity, rotation) VALUES ($1, $2) ON CONFLICT (identity) DO NOTHING";
 const BEGIN_ROTATION: &str =
     "INSERT INTO rotation (id, name, epoch, seq, head, held) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (id) DO NOTHING";
+const TAKE_IN: &str = "INSERT INTO rotation (id, name, epoch, seq, head, held) VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (id) DO NOTHING";
 const INSERT: &str = "INSERT INTO event (rotation, seq, epoch, body, hash) VALUES ($1, $2, $3, $4, $5)";
 const ADVANCE: &str =
     "UPDATE rotation SET seq = $1, head = $2, held = $3 WHERE id = $4 AND epoch = $5 AND seq = $6 AND head = $7 AND held = 1";
@@ -65,6 +66,26 @@ struct Stands {
 pub(super) type Done<T> = Result<T, JournalError>;
 
 impl Ledger {
+    /// An ended rotation of another journal, as it was written there.
+    pub async fn take_in(&self, name: &str, records: &[Record]) -> Done<()> {
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
+        let mut chain = Vec::with_capacity(records.len());
+        let mut head = chain::root(&first.rotation);
+        for record in records {
+            let body = chain::body(record)?;
+            head = chain::link(&head, &body);
+            chain.push((record, body, head.clone()));
+        }
+        let mut tx = self.write().await?;
+        let begin = sqlx::query(TAKE_IN).bind(first.rotation.as_str()).bind(name).bind(small(last.epoch)?).bind(small(last.seq)?);
+        if begin.bind(&head).execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?.rows_affected() == 1 {
+            for (record, body, hash) in &chain {
+                self.insert(&mut tx, record, body, hash).await?;
+            }
+        }
+        tx.commit().await.map_err(|e| (self.explain)(&e))
+    }
+
     /// One decree behind the last one. Two writers at once: the second sees the first's and goes behind it.
     pub async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Done<Decreed> {
         for _ in 0..DECREE_TRIES {

@@ -34,6 +34,12 @@ pub use self::{health::look, place::Place, postgres::PostgresJournal, sqlite::Sq
 
 use crate::{ports::JournalError, secret::hex};
 
+/// Eight hex digits that tell one place from another.
+pub fn short_hash(place: &str) -> String {
+    use sha2::Digest as _;
+    hex(&sha2::Sha256::digest(place))[..8].to_owned()
+}
+
 /// `$XDG_STATE_HOME/keyroll/journal.db`; without the variable below `~/.local/state`.
 ///
 /// # Errors

@@ -258,6 +258,10 @@ impl Journal for PostgresJournal {
         .await
     }
 
+    async fn take_in(&self, name: &str, records: &[Record]) -> Result<(), JournalError> {
+        self.ledger.take_in(name, records).await
+    }
+
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
         within(self.ledger.decree(at, by, decree)).await
     }

@@ -172,6 +172,10 @@ impl Journal for SqliteJournal {
         self.ledger.collect(lease).await
     }
 
+    async fn take_in(&self, name: &str, records: &[Record]) -> Result<(), JournalError> {
+        self.ledger.take_in(name, records).await
+    }
+
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
         self.ledger.decree(at, by, decree).await
     }

@@ -117,6 +117,8 @@ pub trait Journal: Send + Sync {
     async fn asked(&self, lease: &Lease) -> Result<bool, JournalError>;
     /// Takes the oldest ask out.
     async fn collect(&self, lease: &Lease) -> Result<Option<Note>, JournalError>;
+    /// Takes in an ended rotation that was written elsewhere, record by record, its chain unbroken. Known already: nothing happens.
+    async fn take_in(&self, name: &str, records: &[Record]) -> Result<(), JournalError>;
     /// Writes what was decided beside any one rotation, durably; the answer has its place.
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError>;
     /// All decrees, in order, their chain checked.

@@ -213,7 +213,12 @@ revoke: {{ grace: 0s, dead_within: 0s }}
 
     fn command(&self, args: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_keyroll"));
-        command.args(args).env("KEYROLL_JOURNAL", self.journal()).env("STAGE_TOKEN", self.token()).stdin(Stdio::null());
+        command
+            .args(args)
+            .env("KEYROLL_JOURNAL", self.journal())
+            .env("XDG_STATE_HOME", self.folder.path())
+            .env("STAGE_TOKEN", self.token())
+            .stdin(Stdio::null());
         command
     }
 

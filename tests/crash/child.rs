@@ -61,6 +61,7 @@ pub async fn run() {
         salt: journal.salt().to_vec(),
         journal: Some(journal.id().to_owned()),
         adopted: Vec::new(),
+        known: None,
     };
     let plan = preflight(&world, &book, &clock, &overrides).await.unwrap();
     let id = RotationId::at(clock.now(), 7);
@@ -138,6 +139,9 @@ impl Journal for Dying {
     }
     async fn holder(&self, identity: &Identity) -> Result<Option<RotationId>, JournalError> {
         self.inner.holder(identity).await
+    }
+    async fn take_in(&self, name: &str, records: &[Record]) -> Result<(), JournalError> {
+        self.inner.take_in(name, records).await
     }
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
         self.inner.decree(at, by, decree).await

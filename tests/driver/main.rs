@@ -49,6 +49,7 @@ impl Bench {
             salt: self.ledger.salt().to_vec(),
             journal: None,
             adopted: Vec::new(),
+            known: None,
         };
         let plan = preflight(&self.world, &self.book, &self.clock, &overrides).await.unwrap();
         let opening = Opening {

@@ -157,3 +157,58 @@ async fn without_a_word_nothing_is_done() {
     assert!(said.contains("the stores hold key"), "{said}");
     assert!(scene.lives(&scene.old).await);
 }
+
+/// The journal cannot be written: a fallback records the emergency, and the journal takes it in when it answers again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_journal_a_fallback_records_it_and_is_taken_in() {
+    for mode in MODES {
+        let story = format!("{mode}, no journal");
+        let scene = Scene::set(Situation::Nothing).await;
+        expect(&scene.stage.keyroll(&["run", scene.stage.playbook().to_str().unwrap(), "--yes"]).await, 0);
+        let leaked = scene.stage.accessors().await.pop().unwrap();
+        scene.journal_down(true);
+        let said = expect(&scene.emergency(&["--mode", mode, "--yes"]).await, 0);
+        assert!(said.contains("is open to other users") && said.contains("this emergency is recorded in"), "{story}: {said}");
+        assert!(said.contains("CONTAINED") && !scene.lives(&leaked).await, "{story}: {said}");
+        scene.stage.assert_clean(&story).await;
+        scene.journal_down(false);
+        // Its marks are this journal's now: the next rotation does not take them for another machine's.
+        let said = expect(&scene.stage.keyroll(&["run", scene.stage.playbook().to_str().unwrap(), "--yes"]).await, 0);
+        assert!(said.contains("1 emergency rotation(s)"), "{story}: {said}");
+        let said = expect(&scene.stage.keyroll(&["history"]).await, 0);
+        assert_eq!(said.matches("stage").count(), 3, "{story}: {said}");
+        expect(&scene.stage.keyroll(&["audit", "verify"]).await, 0);
+        scene.stage.assert_clean(&story).await;
+    }
+}
+
+/// Neither journal nor store: by an exact id the key goes first; what remains is said, and goes on from the fallback.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_journal_and_store_the_leaked_key_goes_by_its_id() {
+    let scene = Scene::set(Situation::Nothing).await;
+    std::fs::write(scene.stage.journal(), "").unwrap();
+    scene.journal_down(true);
+    scene.store.down().await;
+    let said = expect(&scene.emergency(&["--mode", "revoke-first", "--leaked", &scene.old, "--yes"]).await, 5);
+    assert!(!scene.lives(&scene.old).await, "{said}");
+    let resume = said.lines().find(|line| line.contains("next: keyroll") && line.contains("resume")).unwrap_or_default();
+    assert!(resume.contains("--journal"), "it names the journal that knows: {said}");
+    scene.store.up().await;
+    let words: Vec<&str> = resume.split_once("keyroll ").unwrap().1.split("  #").next().unwrap().split_whitespace().collect();
+    let said = expect(&scene.stage.keyroll(&words).await, 0);
+    assert!(said.contains("CONTAINED"), "{said}");
+    scene.stage.assert_clean("resumed from the fallback").await;
+}
+
+/// What only the journal knows is not seen without it: the command says so, and what to type.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_journal_an_open_rotation_is_not_guessed_at() {
+    for situation in [Situation::Grace, Situation::Held] {
+        let scene = Scene::set(situation).await;
+        scene.journal_down(true);
+        let said = expect(&scene.emergency(&["--leaked", &scene.old, "--yes"]).await, 2);
+        assert!(said.contains("the stores hold key") && said.contains("--print"), "{situation:?}: {said}");
+        assert!(said.contains("an open rotation that only the journal knows of is not seen now"), "{situation:?}: {said}");
+        assert!(scene.lives(&scene.old).await, "{situation:?}: nothing was guessed");
+    }
+}

@@ -130,6 +130,12 @@ impl Scene {
         format!("file:{}", path.display())
     }
 
+    /// A journal that others may read is not used.
+    pub fn journal_down(&self, down: bool) {
+        let mode = if down { 0o644 } else { 0o600 };
+        std::fs::set_permissions(self.stage.journal(), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+
     pub async fn emergency(&self, args: &[&str]) -> Output {
         let playbook = self.stage.playbook();
         let mut all = vec!["emergency", playbook.to_str().unwrap(), "--reason", "seen in a public repository", "--patience", "2s"];

@@ -59,6 +59,7 @@ fn plan(playbook: &Playbook) -> Plan {
         waits: Waits::default(),
         notes: Vec::new(),
         approved: None,
+        begun: None,
     }
 }
 

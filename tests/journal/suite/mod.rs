@@ -128,6 +128,7 @@ pub fn plan() -> Plan {
         waits: Waits::default(),
         notes: vec!["é \" \\ \n".into()],
         approved: None,
+        begun: None,
     }
 }
 
