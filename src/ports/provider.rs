@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{Got, Problem};
 use crate::{
     ids::{Identity, KeyId},
+    playbook::SecretRef,
     rotation::Tombstone,
     secret::Secret,
 };
@@ -136,6 +137,11 @@ pub trait Provider: Send + Sync {
             create: vec![format!("# create a key at {place}, in its console")],
             revoke: vec![format!("# delete {key} at {place}, in its console")],
         }
+    }
+    /// Where the key stands that it is called with, if that is the key that it rotates: only a reference to what the first store
+    /// writes follows the promote. None: it is called with another credential.
+    fn rotates_own(&self) -> Option<&SecretRef> {
+        None
     }
     /// Reversible disable, where there is one. A capability is its implementation.
     fn switch(&self) -> Option<&dyn Switch> {
