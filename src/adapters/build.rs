@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Ctx, health, registry::Kind, registry::Registry};
 use crate::{
     ids::Identity,
-    playbook::{Block, Consumer, Fault, Instances, Playbook, RolloutSpec, Store as StoreSpec, WriteSource, words},
+    playbook::{
+        Block, Consumer, EmergencyMode, Fault, Instances, Playbook, RolloutSpec, SecretRef, Store as StoreSpec, WriteSource, words,
+    },
     ports::{Outlet, Provider, Store, Wiring, World},
 };
 
@@ -117,14 +119,25 @@ fn capable(playbook: &Playbook, provider: &dyn Provider, faults: &mut Vec<Fault>
 /// A provider that is called with the key it rotates must read it where the first store writes it, or it would never be called with
 /// the new one. Whether both are in the same Vault or account is not to be seen here; the provider looks before it deletes.
 fn own_key(playbook: &Playbook, provider: &dyn Provider, store: Option<&Arc<dyn Store>>, faults: &mut Vec<Fault>) {
-    let (Some(own), Some(store), Some(spec)) = (provider.rotates_own(), store, playbook.stores.first()) else { return };
+    let Some(own) = provider.rotates_own() else { return };
+    if playbook.emergency.mode == EmergencyMode::RevokeFirst {
+        let mut fault = Fault::new("revoke-first cannot be: the new key is made with the leaked one").instead("mode: replace-fast");
+        fault.at = playbook.place(&["emergency", "mode"]);
+        faults.push(fault);
+    }
+    let (Some(store), Some(spec)) = (store, playbook.stores.first()) else { return };
     let written = store.reference(secret_field(spec));
     if written.as_ref() == Some(own) {
         return;
     }
-    let instead =
-        written.map_or_else(|| "a first store that can be read so: `vault_kv2` or `aws_secretsmanager`".into(), |place| place.to_string());
-    let what = format!("`{}` is called with the key it rotates, and {own} is not what the first store writes", playbook.provider.kind);
+    // In general words: what stands in a playbook by mistake may be a secret.
+    let instead = match written {
+        Some(SecretRef::Vault { .. }) => "`vault:mount/path#field`, with the first store's mount, path and field for the key",
+        Some(SecretRef::Aws { field: Some(_), .. }) => "`aws:secret-id#field`, with the first store's secret and field for the key",
+        Some(SecretRef::Aws { field: None, .. }) => "`aws:secret-id`, with the first store's secret",
+        _ => "a first store that can be read by a reference: `vault_kv2` or `aws_secretsmanager`",
+    };
+    let what = format!("`{}` is called with the key it rotates, and this is not what the first store writes", playbook.provider.kind);
     faults.push(playbook.provider.fault(&["admin_key"], what).instead(instead));
 }
 

@@ -168,6 +168,7 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
         .await
         .map_err(|problems| Fail::preflight(&loaded.book.name, problems))?;
     settle_store(app, args, &mut declared, &unread)?;
+    not_with_itself(args, loaded, &declared)?;
     declared.emergency.leaked.extend(plan.old.iter().filter_map(|old| old.id.clone()));
     let will = report::will_break(&loaded.book, &plan, declared.urgency, &declared.emergency, Leak::Old);
     confirm(app, args, &loaded.book.name, &will)?;
@@ -202,6 +203,7 @@ async fn taken_over(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journ
         Urgency::RevokeFirst => Unread::new(),
     };
     settle_store(app, args, &mut declared, &unread)?;
+    not_with_itself(args, loaded, &declared)?;
     let ask = Ask::Emergency(leak, declared.urgency);
     if !allows(&found.state, ask) {
         let text = format!("rotation {id}: that key cannot have leaked as things stand (it is gone, or not made yet)");
@@ -333,6 +335,16 @@ fn settle_store(app: &App, args: &Args, declared: &mut Declared, unread: &Unread
         declared.emergency.revoke_at = app.clock.now();
     }
     Ok(())
+}
+
+/// A key that is called with to make its successor cannot go before it.
+fn not_with_itself(args: &Args, loaded: &Loaded, declared: &Declared) -> Result<(), Fail> {
+    if declared.urgency == Urgency::ReplaceFast || loaded.world.provider.rotates_own().is_none() {
+        return Ok(());
+    }
+    let base = format!("keyroll emergency {} --reason '…'", crate::playbook::quoted(&args.playbook));
+    Err(Fail::usage("revoke-first cannot be: the new key is made with the leaked one. NOTHING WAS CHANGED, and the leaked key works")
+        .next(format!("{base} --mode replace-fast --revoke-at 1m    # another key first; the leaked one is deleted with it")))
 }
 
 /// What will break is shown; then a person types the playbook's name.

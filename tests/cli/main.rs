@@ -5,6 +5,7 @@ mod identify;
 mod journal;
 mod leaks;
 mod luck;
+mod own_key;
 mod pages;
 mod people;
 mod reconcile;

@@ -133,10 +133,10 @@ fn the_first_store_must_write_what_is_called_with() {
         (vault, "key", "vault:kv/ops/openai#key", None),
         (json, "key", "aws:ops/openai#key", None),
         (text, "value", "aws:ops/openai", None),
-        (vault, "key", "vault:kv/ops/openai#other", Some("vault:kv/ops/openai#key")),
-        (vault, "key", "vault:secret/ops/openai#key", Some("vault:kv/ops/openai#key")),
-        (vault, "key", "aws:ops/openai#key", Some("vault:kv/ops/openai#key")),
-        (json, "key", "aws:ops/openai", Some("aws:ops/openai#key")),
+        (vault, "key", "vault:kv/ops/openai#other", Some("vault:mount/path#field")),
+        (vault, "key", "vault:secret/ops/openai#key", Some("vault:mount/path#field")),
+        (vault, "key", "aws:ops/openai#key", Some("vault:mount/path#field")),
+        (json, "key", "aws:ops/openai", Some("aws:secret-id#field")),
         (file, "value", "vault:kv/ops/openai#key", Some("vault_kv2")),
     ] {
         let book = format!(
