@@ -104,11 +104,10 @@ async fn find(app: &App, journal: &dyn Journal, word: &str) -> Result<(Loaded, O
     if path.is_file() {
         let loaded = load::files(app, &[PathBuf::from(path)])?.pop().ok_or_else(|| Fail::usage("no playbook there"))?;
         // The newest one of the same key, whatever its playbook was called then.
-        let mut known = None;
-        for entry in journal.entries().await?.iter().filter(|entry| entry.name == loaded.book.name) {
-            known = Some(app::rotation(journal, &entry.rotation).await?);
-            break;
-        }
+        let known = match journal.entries().await?.iter().find(|entry| entry.name == loaded.book.name) {
+            Some(entry) => Some(app::rotation(journal, &entry.rotation).await?),
+            None => None,
+        };
         return Ok((loaded, known));
     }
     let found = app::find(journal, Some(word)).await?;
@@ -239,7 +238,9 @@ async fn handed_over(
         app.clock.sleep(std::time::Duration::from_millis(500)).await;
         let rotation = app::rotation(journal, id).await?;
         if rotation.state.ended().is_some() || (rotation.state.held.is_some() && !rotation.state.owes() && rotation.emergency.is_some()) {
-            return drive::finish(app, journal, &rotation, false).await;
+            let code = drive::finish(app, journal, &rotation, false).await;
+            super::used::tell(app, loaded, journal, id).await;
+            return code;
         }
         match take(app, journal, id, view).await {
             // Its ask waits in the journal still, and is heard as the first thing.
@@ -260,7 +261,10 @@ async fn finish(
 ) -> Result<u8, Fail> {
     // It sits through everything: the process is what keeps the leaked key's time.
     let waiting = drive::Waiting { wait: crate::playbook::Span::secs(u64::from(u32::MAX)) };
-    drive::drive(app, loaded, journal, rotation, lease, view, waiting).await
+    let id = rotation.id.clone();
+    let code = drive::drive(app, loaded, journal, rotation, lease, view, waiting).await;
+    super::used::tell(app, loaded, journal, &id).await;
+    code
 }
 
 /// Which of an open rotation's keys a person means.

@@ -24,6 +24,7 @@ mod run;
 mod schema;
 mod show;
 mod status;
+mod used;
 mod validate;
 mod waive;
 mod when;

@@ -17,6 +17,7 @@ mod status;
 mod steps;
 mod summary;
 mod time;
+mod used;
 pub mod words;
 
 pub use doctor::{Patient, doctor, doctor_json};
@@ -32,4 +33,5 @@ pub use status::{history, show, show_json, status_json, table};
 pub use steps::{Step, ahead, ideal, steps};
 pub use summary::{summary, times};
 pub use time::clock as moment;
+pub use used::{used, used_json};
 pub use words::exit_code;

@@ -13,6 +13,9 @@ fn fits(shapes: &Value, schema: &Value, value: &Value, at: &str) {
         let name = name.rsplit('/').next().unwrap_or_default();
         return fits(shapes, &shapes[name], value, &format!("{at} ({name})"));
     }
+    if let Some([only]) = schema["oneOf"].as_array().map(Vec::as_slice) {
+        return fits(shapes, only, value, at);
+    }
     if schema["allOf"].is_array() {
         return fits(shapes, &merged(shapes, schema), value, at);
     }
@@ -114,6 +117,22 @@ async fn its_admin_keys_fit_the_specification() {
         assert_eq!(response.status().as_u16(), 200, "{method} {path}");
         fits(&shapes, &shapes[schema], &response.json().await.expect("JSON"), schema);
     }
+}
+
+#[tokio::test]
+async fn its_usage_fits_the_specification() {
+    let shapes: Value = serde_json::from_str(SHAPES).expect("JSON");
+    let server = SandboxProvider::start().await.expect("a port");
+    let (_, secret) = server.seed_key("used");
+    let start = chrono::Utc::now().timestamp();
+    let call = reqwest::Client::new().post(format!("{}/chat/completions", server.base_url())).bearer_auth(secret.reveal());
+    assert!(call.send().await.expect("an answer").status().is_success());
+    let url = format!("{}/organization/usage/completions?start_time={start}&bucket_width=1m&group_by[]=api_key_id", server.base_url());
+    let response = reqwest::Client::new().get(url).bearer_auth(server.admin_key().reveal()).send().await.expect("an answer");
+    let mut page: Value = response.json().await.expect("JSON");
+    // The minute may have ended in between.
+    page["data"].as_array_mut().expect("a list").retain(|bucket| bucket["results"].as_array().is_some_and(|all| !all.is_empty()));
+    fits(&shapes, &shapes["UsageResponse"], &page, "UsageResponse");
 }
 
 /// Nothing more than the specification takes, and the lifetime of the key that it is like.

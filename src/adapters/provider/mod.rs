@@ -5,6 +5,7 @@ pub mod http;
 pub mod openai;
 pub mod openai_admin;
 mod openai_api;
+mod openai_usage;
 pub mod vault_approle;
 
 use super::kind::Kind;

@@ -4,7 +4,10 @@
 //! account: one account, one key, and the account's id is the key's id. Shapes are those of openai-openapi, `openapi.json`.
 //! A service account carries no limits or scopes of its own; they are the project's, which a new account shares.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -18,7 +21,7 @@ use crate::{
     adapters::{Ctx, kind::Kind, wire},
     ids::{Identity, KeyId},
     playbook::{Fault, SecretRef},
-    ports::{ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
+    ports::{ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Used, Wanted},
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -54,6 +57,8 @@ pub struct OpenAi {
     /// `…/organization/projects/{project}`.
     admin: String,
     probe: String,
+    /// Which API keys each account was seen with: usage is told by those, and their listing ends with the account.
+    seen: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -115,7 +120,7 @@ impl OpenAi {
         let project = wire::segment(&config.project)
             .map_err(|_| Fault::new("`project` is not a project's id").instead("the id from the project's settings: `proj_abc123`"))?;
         let admin = format!("{}/organization/projects/{project}", api.base);
-        Ok(Self { api, project: config.project, admin, probe })
+        Ok(Self { api, project: config.project, admin, probe, seen: Mutex::default() })
     }
 
     async fn pages<T: DeserializeOwned>(&self, what: &str, more: &str) -> Got<Vec<T>> {
@@ -128,7 +133,15 @@ impl OpenAi {
 
     /// Without `any`, OpenAI may leave enabled keys out.
     async fn keys(&self) -> Got<Vec<ApiKey>> {
-        self.pages("api_keys", "&owner_project_access=any").await
+        let keys: Vec<ApiKey> = self.pages("api_keys", "&owner_project_access=any").await?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in &keys {
+            if let Some(account) = key.account() {
+                seen.entry(account.to_owned()).or_default().insert(key.id.clone());
+            }
+        }
+        drop(seen);
+        Ok(keys)
     }
 
     /// Where the collection itself is not found, the project is not.
@@ -247,5 +260,16 @@ impl Usage for OpenAi {
             return Err(Failure::refused(Refusal::Gone, None, format!("OpenAI lists no key of service account {key}")));
         }
         Ok(its.filter_map(|listed| listed.last_used_at).max().and_then(time))
+    }
+
+    /// Its completions, by the API keys that the account has or had when this process last listed them.
+    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Option<Used>> {
+        self.keys().await?;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(key.as_str()).cloned();
+        let Some(keys) = seen else {
+            let what = format!("OpenAI tells usage by API key, and those of service account {key} went with it");
+            return Err(Failure::refused(Refusal::Gone, None, what));
+        };
+        Ok(Some(self.api.used(&Vec::from_iter(keys), from).await?))
     }
 }

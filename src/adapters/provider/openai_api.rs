@@ -55,7 +55,7 @@ struct Cause {
 }
 
 /// A listing that does not end by then never ends.
-const MOST_PAGES: usize = 1000;
+pub(super) const MOST_PAGES: usize = 1000;
 
 impl Api {
     /// Calls nobody.

@@ -4,9 +4,10 @@
 mod admin;
 mod fault;
 mod routes;
+mod usage;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -108,6 +109,8 @@ struct World {
     keys: Vec<Key>,
     /// The admin keys; the first is [`SandboxProvider::admin_key`].
     admins: Vec<Key>,
+    /// Completions by minute (since 1970) and key id.
+    completions: BTreeMap<(i64, String), u64>,
     /// The relay's replies by idempotency key.
     replays: HashMap<String, (KeyId, Secret)>,
     requests: Vec<Asked>,
@@ -144,6 +147,7 @@ impl SandboxProvider {
         let mut world = World {
             keys: Vec::new(),
             admins: Vec::new(),
+            completions: BTreeMap::new(),
             replays: HashMap::new(),
             requests: Vec::new(),
             rules: Vec::new(),

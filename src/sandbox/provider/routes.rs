@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Asked, Key, PROJECT, Shared, World, admin,
     fault::{self, Cut, Fault},
-    lock,
+    lock, usage,
 };
 use crate::secret::Secret;
 
@@ -29,7 +29,9 @@ pub(super) struct App {
 pub(super) struct Call {
     method: Method,
     path: String,
-    query: HashMap<String, String>,
+    pub query: HashMap<String, String>,
+    /// The query's lists: names that end in `[]`, with each of their values.
+    pub lists: Vec<(String, String)>,
     headers: HeaderMap,
     pub body: Value,
 }
@@ -44,6 +46,9 @@ pub(super) async fn answer(State(app): State<App>, ConnectInfo(cut): ConnectInfo
     let Ok(body) = axum::body::to_bytes(body, LONGEST).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let call = Call {
         path: parts.uri.path().to_owned(),
+        lists: url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .filter_map(|(name, value)| Some((name.strip_suffix("[]")?.to_owned(), value.into_owned())))
+            .collect(),
         query: url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
         method: parts.method,
         headers: parts.headers,
@@ -135,10 +140,14 @@ fn routed(world: &mut World, call: &Call) -> Answer {
             (StatusCode::OK, json!({ "object": "list", "data": [model] }))
         }
         ("POST", ["v1", "chat", "completions"]) if !world.call(&bearer) => refused(),
-        ("POST", ["v1", "chat", "completions"]) => completion(),
+        ("POST", ["v1", "chat", "completions"]) => {
+            world.count_completion(&bearer);
+            completion()
+        }
         _ if !world.admits(&bearer) => refused(),
         (method, ["v1", "organization", "admin_api_keys", rest @ ..]) => admin::answer(world, call, method, rest),
         (method, ["v1", "organization", "projects", project, rest @ ..]) if *project == PROJECT => openai(world, call, method, rest),
+        ("GET", ["v1", "organization", "usage", "completions"]) => usage::answer(world, call),
         (method, ["relay", "keys", rest @ ..]) => relay(world, call, method, rest),
         _ => missing(),
     }
