@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Ctx, health, registry::Kind, registry::Registry};
 use crate::{
     ids::Identity,
-    playbook::{Block, Consumer, Fault, Instances, Playbook, RolloutSpec, WriteSource, words},
+    playbook::{
+        Block, Consumer, EmergencyMode, Fault, Instances, Playbook, RolloutSpec, SecretRef, Store as StoreSpec, WriteSource, words,
+    },
     ports::{Outlet, Provider, Store, Wiring, World},
 };
 
@@ -28,6 +30,7 @@ pub fn build(playbook: &Playbook, registry: &Registry, ctx: &Ctx) -> Result<Worl
         .collect();
     if let Some(provider) = &provider {
         capable(playbook, provider.as_ref(), &mut faults);
+        own_key(playbook, provider.as_ref(), stores.first().and_then(Option::as_ref), &mut faults);
     }
     same_place(playbook, &stores, &mut faults);
     let world = match (provider, stores.into_iter().collect(), consumers.into_iter().collect(), outlets.into_iter().collect()) {
@@ -113,6 +116,31 @@ fn capable(playbook: &Playbook, provider: &dyn Provider, faults: &mut Vec<Fault>
     }
 }
 
+/// A provider that is called with the key it rotates must read it where the first store writes it, or it would never be called with
+/// the new one. Whether both are in the same Vault or account is not to be seen here; the provider looks before it deletes.
+fn own_key(playbook: &Playbook, provider: &dyn Provider, store: Option<&Arc<dyn Store>>, faults: &mut Vec<Fault>) {
+    let Some(own) = provider.rotates_own() else { return };
+    if playbook.emergency.mode == EmergencyMode::RevokeFirst {
+        let mut fault = Fault::new("revoke-first cannot be: the new key is made with the leaked one").instead("mode: replace-fast");
+        fault.at = playbook.place(&["emergency", "mode"]);
+        faults.push(fault);
+    }
+    let (Some(store), Some(spec)) = (store, playbook.stores.first()) else { return };
+    let written = store.reference(secret_field(spec));
+    if written.as_ref() == Some(own) {
+        return;
+    }
+    // In general words: what stands in a playbook by mistake may be a secret.
+    let instead = match written {
+        Some(SecretRef::Vault { .. }) => "`vault:mount/path#field`, with the first store's mount, path and field for the key",
+        Some(SecretRef::Aws { field: Some(_), .. }) => "`aws:secret-id#field`, with the first store's secret and field for the key",
+        Some(SecretRef::Aws { field: None, .. }) => "`aws:secret-id`, with the first store's secret",
+        _ => "a first store that can be read by a reference: `vault_kv2` or `aws_secretsmanager`",
+    };
+    let what = format!("`{}` is called with the key it rotates, and this is not what the first store writes", playbook.provider.kind);
+    faults.push(playbook.provider.fault(&["admin_key"], what).instead(instead));
+}
+
 /// One playbook that writes one field twice.
 fn same_place(playbook: &Playbook, stores: &[Option<Arc<dyn Store>>], faults: &mut Vec<Fault>) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -125,16 +153,18 @@ fn same_place(playbook: &Playbook, stores: &[Option<Arc<dyn Store>>], faults: &m
     }
 }
 
+/// The store's field that the key's value is written to.
+fn secret_field(spec: &StoreSpec) -> &str {
+    spec.write.iter().find(|(_, source)| **source == WriteSource::Secret).map_or("", |(field, _)| field.as_str())
+}
+
 /// What nobody else may rotate meanwhile: each store's secret field, and the provider's principal where keys share one.
 pub fn identities(playbook: &Playbook, world: &World) -> Vec<Identity> {
     let mut all: Vec<Identity> = world
         .stores
         .iter()
         .zip(&playbook.stores)
-        .map(|(store, spec)| {
-            let field = spec.write.iter().find(|(_, source)| **source == WriteSource::Secret).map_or("", |(field, _)| field.as_str());
-            Identity::new(format!("{}#{field}", store.locator()))
-        })
+        .map(|(store, spec)| Identity::new(format!("{}#{}", store.locator(), secret_field(spec))))
         .collect();
     all.extend(world.provider.principal());
     all

@@ -112,11 +112,10 @@ async fn find(app: &App, journal: &dyn Journal, word: &str) -> Result<(Loaded, O
     if path.is_file() {
         let loaded = load::files(app, &[PathBuf::from(path)])?.pop().ok_or_else(|| Fail::usage("no playbook there"))?;
         // The newest one of the same key, whatever its playbook was called then.
-        let mut known = None;
-        for entry in journal.entries().await?.iter().filter(|entry| entry.name == loaded.book.name) {
-            known = Some(app::rotation(journal, &entry.rotation).await?);
-            break;
-        }
+        let known = match journal.entries().await?.iter().find(|entry| entry.name == loaded.book.name) {
+            Some(entry) => Some(app::rotation(journal, &entry.rotation).await?),
+            None => None,
+        };
         return Ok((loaded, known));
     }
     let found = app::find(journal, Some(word)).await?;
@@ -177,6 +176,7 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
         .await
         .map_err(|problems| Fail::preflight(&loaded.book.name, problems))?;
     settle_store(app, args, &mut declared, &unread)?;
+    not_with_itself(args, loaded, &declared)?;
     declared.emergency.leaked.extend(plan.old.iter().filter_map(|old| old.id.clone()));
     let will = report::will_break(&loaded.book, &plan, declared.urgency, &declared.emergency, Leak::Old);
     confirm(app, args, &loaded.book.name, &will)?;
@@ -203,6 +203,7 @@ async fn taken_over(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journ
         Urgency::RevokeFirst => Unread::new(),
     };
     settle_store(app, args, &mut declared, &unread)?;
+    not_with_itself(args, loaded, &declared)?;
     let ask = Ask::Emergency(leak, declared.urgency);
     if !allows(&found.state, ask) {
         let text = format!("rotation {id}: that key cannot have leaked as things stand (it is gone, or not made yet)");
@@ -238,7 +239,9 @@ async fn handed_over(
         app.clock.sleep(std::time::Duration::from_millis(500)).await;
         let rotation = app::rotation(journal, id).await?;
         if rotation.state.ended().is_some() || (rotation.state.held.is_some() && !rotation.state.owes() && rotation.emergency.is_some()) {
-            return drive::finish(app, journal, &rotation, false).await;
+            let code = drive::finish(app, journal, &rotation, false).await;
+            super::used::tell(app, loaded, journal, id).await;
+            return code;
         }
         match take(app, journal, id, view).await {
             // Its ask waits in the journal still, and is heard as the first thing.
@@ -259,7 +262,10 @@ async fn finish(
 ) -> Result<u8, Fail> {
     // It sits through everything: the process is what keeps the leaked key's time.
     let waiting = drive::Waiting { wait: Some(crate::playbook::Span::secs(u64::from(u32::MAX))) };
-    drive::drive(app, loaded, journal, rotation, lease, view, waiting).await
+    let id = rotation.id.clone();
+    let code = drive::drive(app, loaded, journal, rotation, lease, view, waiting).await;
+    super::used::tell(app, loaded, journal, &id).await;
+    code
 }
 
 /// Which of an open rotation's keys a person means.
@@ -334,6 +340,16 @@ fn settle_store(app: &App, args: &Args, declared: &mut Declared, unread: &Unread
         declared.emergency.revoke_at = app.clock.now();
     }
     Ok(())
+}
+
+/// A key that is called with to make its successor cannot go before it.
+fn not_with_itself(args: &Args, loaded: &Loaded, declared: &Declared) -> Result<(), Fail> {
+    if declared.urgency == Urgency::ReplaceFast || loaded.world.provider.rotates_own().is_none() {
+        return Ok(());
+    }
+    let base = format!("keyroll emergency {} --reason '…'", crate::playbook::quoted(&args.playbook));
+    Err(Fail::usage("revoke-first cannot be: the new key is made with the leaked one. NOTHING WAS CHANGED, and the leaked key works")
+        .next(format!("{base} --mode replace-fast --revoke-at 1m    # another key first; the leaked one is deleted with it")))
 }
 
 /// What will break is shown; then a person types the playbook's name.

@@ -31,6 +31,7 @@ mod schema;
 mod select;
 mod show;
 mod status;
+mod used;
 mod validate;
 mod waive;
 mod when;

@@ -17,7 +17,7 @@ pub use self::{
     failure::{Failure, Fate, Got, Problem},
     journal::{Entry, Journal, JournalError, Lease, Note, Opening},
     notifier::{Advice, Notice, Notifier, Outlet},
-    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Wanted},
+    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Used, Wanted},
     store::{Change, Mark, Snapshot, Store},
 };
 use crate::{playbook::SecretRef, secret::Secret};

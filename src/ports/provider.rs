@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{Got, Problem};
 use crate::{
     ids::{Identity, KeyId},
+    playbook::SecretRef,
     rotation::Tombstone,
     secret::Secret,
 };
@@ -137,6 +138,11 @@ pub trait Provider: Send + Sync {
             revoke: vec![format!("# delete {key} at {place}, in its console")],
         }
     }
+    /// Where the key stands that it is called with, if that is the key that it rotates: only a reference to what the first store
+    /// writes follows the promote. None: it is called with another credential.
+    fn rotates_own(&self) -> Option<&SecretRef> {
+        None
+    }
     /// Reversible disable, where there is one. A capability is its implementation.
     fn switch(&self) -> Option<&dyn Switch> {
         None
@@ -159,4 +165,25 @@ pub trait Switch: Send + Sync {
 pub trait Usage: Send + Sync {
     /// The last use, not newer than [`Traits::usage_lag`]; none: never.
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>>;
+    /// What it was used for since then, as far as the provider knows yet; none: it does not tell.
+    async fn since(&self, _key: &KeyId, _from: DateTime<Utc>) -> Got<Option<Used>> {
+        Ok(None)
+    }
+}
+
+/// What a key was used for in some time. A figure that the provider does not tell is none.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Used {
+    /// Which calls are counted, where it is not all of them: `completions`.
+    pub counted: &'static str,
+    /// Calls that were served.
+    pub requests: Option<u64>,
+    /// Tokens sent.
+    pub input_tokens: Option<u64>,
+    /// Tokens received.
+    pub output_tokens: Option<u64>,
+    /// What it cost, in US dollars.
+    pub cost_usd: Option<f64>,
+    /// When the provider was asked; its figures come late.
+    pub as_of: DateTime<Utc>,
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{Got, Problem};
 use crate::{
     ids::{RotationId, Version},
+    playbook::SecretRef,
     secret::Secret,
 };
 
@@ -65,6 +66,10 @@ pub trait Store: Send + Sync {
     fn by_hand(&self, fields: &[(&str, &str)]) -> Vec<String> {
         let fields: Vec<String> = fields.iter().map(|(field, variable)| format!("{field} = ${variable}")).collect();
         vec![format!("# write to {}: {}", self.locator(), fields.join(", "))]
+    }
+    /// The reference that reads one of its fields, where there is one.
+    fn reference(&self, _field: &str) -> Option<SecretRef> {
+        None
     }
     /// The store's own clock, where it tells (an HTTP `Date`).
     async fn clock(&self) -> Got<Option<DateTime<Utc>>> {

@@ -22,6 +22,7 @@ mod status;
 mod steps;
 mod summary;
 mod time;
+mod used;
 pub mod words;
 
 pub use audit::{Exported, Line, Seal, compare, decree_line, decree_sentence, record_line};
@@ -43,4 +44,5 @@ pub use status::{history, show, show_json, status_json};
 pub use steps::{Step, ahead, ideal, steps};
 pub use summary::{summary, times};
 pub use time::clock;
+pub use used::{used, used_json};
 pub use words::exit_code;

@@ -7,6 +7,7 @@ mod journal;
 mod leaks;
 mod luck;
 mod offboard;
+mod own_key;
 mod pages;
 mod people;
 mod reconcile;

@@ -9,6 +9,7 @@ mod provider_bench;
 mod provider_faults;
 mod provider_http;
 mod provider_openai;
+mod provider_openai_admin;
 mod secrets;
 mod store;
 mod store_file;

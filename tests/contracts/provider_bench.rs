@@ -1,4 +1,4 @@
-//! The benches of `openai` and `http`: the adapter, built from a playbook's text, beside the stand-in.
+//! The benches of `openai`, `openai_admin` and `http`: the adapter, built from a playbook's text, beside the stand-in.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use keyroll::{
 
 use crate::provider::ProviderBench;
 
-/// Knows one secret, at `env:ADMIN`.
+/// Knows one secret, at `env:ADMIN` and at [`OWN`].
 struct OneSecret(Secret);
 
 #[async_trait]
@@ -23,10 +23,14 @@ impl Secrets for OneSecret {
     async fn read(&self, reference: &SecretRef) -> Got<Secret> {
         match reference {
             SecretRef::Env(name) if name == "ADMIN" => Ok(self.0.duplicate()),
+            own if own.to_string() == OWN => Ok(self.0.duplicate()),
             other => Err(Failure::refused(Refusal::Gone, None, format!("{other} is not set"))),
         }
     }
 }
+
+/// Where an admin key stands that is itself rotated.
+pub const OWN: &str = "vault:secret/ops/openai-admin#admin_key";
 
 /// Builds a provider as `validate` and `run` do.
 pub fn build(kind: &str, block: &str, admin: &Secret) -> Result<Arc<dyn Provider>, Fault> {
@@ -48,6 +52,8 @@ pub struct Bench {
     /// The paths that create, and delete one key.
     pub create: &'static str,
     pub delete: &'static str,
+    /// The path that a key is tried on.
+    pub probe: &'static str,
     pub at_once: bool,
 }
 
@@ -81,6 +87,18 @@ impl Bench {
         Self::seeded(server, provider, create, "/v1/organization/projects/*/service_accounts/*")
     }
 
+    /// Five admin keys on pages of two; the first is the one that is called with.
+    pub async fn openai_admin() -> Self {
+        let server = SandboxProvider::start().await.expect("a port");
+        let block = format!("admin_key: {OWN}\nbase_url: {}/\n", server.base_url());
+        let provider = build("openai_admin", &block, server.admin_key()).unwrap_or_else(|fault| panic!("{}", fault.what));
+        server.page_size(2);
+        (2..=5).for_each(|number| drop(server.seed_admin_key(&format!("by hand {number}"), None)));
+        let seeded = server.admin_keys().into_iter().map(|key| key.id).collect();
+        let (create, delete) = ("/v1/organization/admin_api_keys", "/v1/organization/admin_api_keys/*");
+        Self { server, provider, seeded, create, delete, probe: create, at_once: true }
+    }
+
     pub async fn relay() -> Self {
         Self::relay_with(str::to_owned).await
     }
@@ -98,7 +116,17 @@ impl Bench {
     fn seeded(server: SandboxProvider, provider: Arc<dyn Provider>, create: &'static str, delete: &'static str) -> Self {
         server.page_size(2);
         let seeded = (1..=5).map(|number| server.seed_key(&format!("by hand {number}")).0).collect();
-        Self { server, provider, seeded, create, delete, at_once: true }
+        Self { server, provider, seeded, create, delete, probe: "/v1/models", at_once: true }
+    }
+
+    /// A key made by a person, of the kind that is rotated here.
+    pub fn seed(&self, name: &str) -> (KeyId, Secret) {
+        if self.probe == self.create { self.server.seed_admin_key(name, None) } else { self.server.seed_key(name) }
+    }
+
+    /// How many keys of this name there ever were.
+    pub fn named(&self, name: &str) -> usize {
+        self.server.keys().iter().chain(&self.server.admin_keys()).filter(|key| key.name == name).count()
     }
 
     /// Makes the next create go wrong.

@@ -75,6 +75,40 @@ async fn use_shows_in_the_listing() {
 }
 
 #[tokio::test]
+async fn what_a_key_was_used_for_is_told_even_after_its_end() {
+    let bench = Bench::openai().await;
+    let (id, secret) = bench.server.seed_key("leaked");
+    let (_, other) = bench.server.seed_key("another");
+    for secret in [&secret, &other, &secret, &secret] {
+        complete(&bench, secret).await;
+    }
+    let usage = bench.provider.usage().expect("OpenAI tells");
+    // Ten minutes ago, on pages of two buckets.
+    let from = chrono::Utc::now() - chrono::TimeDelta::minutes(10);
+    let asked = "/v1/organization/usage/completions";
+    let used = usage.since(&id, from).await.expect("an answer").expect("OpenAI tells");
+    assert_eq!((used.requests, used.input_tokens, used.output_tokens, used.cost_usd), (Some(3), Some(3), Some(6), None));
+    assert!(bench.server.count("GET", asked) > 4, "all pages were read");
+    assert!((chrono::Utc::now() - used.as_of).num_seconds().abs() < 60);
+    let later = chrono::Utc::now() + chrono::TimeDelta::minutes(10);
+    assert_eq!(usage.since(&id, later).await.expect("an answer").and_then(|used| used.requests), Some(0));
+
+    bench.provider.delete(&crate::common::tombstone_for(&id)).await.unwrap_or_else(|failure| panic!("{failure}"));
+    let used = usage.since(&id, from).await.expect("an answer").expect("OpenAI tells");
+    assert_eq!(used.requests, Some(3), "its API keys are remembered");
+    bench.server.inject("GET", asked, 2, keyroll::sandbox::provider::Fault::CutBody);
+    assert!(usage.since(&id, from).await.is_err(), "half a listing is no sum");
+    let unknown = usage.since(&keyroll::ids::KeyId::new("svc_acct_none"), from).await;
+    assert_eq!(unknown.err().and_then(|failure| failure.refusal()), Some(keyroll::protocol::Refusal::Gone), "not known is not zero");
+}
+
+async fn complete(bench: &Bench, secret: &Secret) {
+    let url = format!("{}/chat/completions", bench.server.base_url());
+    let reply = reqwest::Client::new().post(url).bearer_auth(secret.reveal()).send().await.expect("an answer");
+    assert!(reply.status().is_success());
+}
+
+#[tokio::test]
 async fn what_it_promises() {
     let bench = Bench::openai().await;
     let traits = bench.provider.traits();

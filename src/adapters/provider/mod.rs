@@ -3,6 +3,9 @@
 pub mod aws_iam;
 pub mod http;
 pub mod openai;
+pub mod openai_admin;
+mod openai_api;
+mod openai_usage;
 pub mod vault_approle;
 
 use super::kind::Kind;
@@ -10,7 +13,7 @@ use crate::{playbook::Fault, ports::Provider};
 
 /// All of them.
 pub fn all() -> Vec<Kind<dyn Provider>> {
-    vec![openai::KIND, aws_iam::KIND, vault_approle::KIND, http::KIND]
+    vec![openai::KIND, openai_admin::KIND, aws_iam::KIND, vault_approle::KIND, http::KIND]
 }
 
 /// An `http` or `https` address without the slash at its end; one that holds a user or password is refused, for it would be shown.
@@ -30,10 +33,16 @@ fn address(field: &str, text: &str) -> Result<String, Fault> {
 /// The fewest visible characters at a redacted value's end that tell keys apart.
 const FEWEST_VISIBLE: usize = 3;
 
-/// Whether a value can be the one behind `sk-abc...wxyz`. Dots, stars and the ellipsis hide.
-fn behind(redacted: &str, value: &str) -> bool {
-    let Some(hidden) = ["...", "…", "**"].iter().filter_map(|mark| redacted.find(mark)).min() else { return false };
+/// What a redacted value like `sk-abc...wxyz` shows: its beginning and its end. None where that does not tell keys apart. Dots, stars
+/// and the ellipsis hide.
+fn shown(redacted: &str) -> Option<(&str, &str)> {
+    let hidden = ["...", "…", "**"].iter().filter_map(|mark| redacted.find(mark)).min()?;
     let (head, rest) = redacted.split_at(hidden);
     let tail = rest.trim_start_matches(['.', '…', '*']);
-    tail.chars().count() >= FEWEST_VISIBLE && value.len() > head.len() + tail.len() && value.starts_with(head) && value.ends_with(tail)
+    (tail.chars().count() >= FEWEST_VISIBLE).then_some((head, tail))
+}
+
+/// Whether a value can be the one behind `sk-abc...wxyz`.
+fn behind(redacted: &str, value: &str) -> bool {
+    shown(redacted).is_some_and(|(head, tail)| value.len() > head.len() + tail.len() && value.starts_with(head) && value.ends_with(tail))
 }

@@ -4,24 +4,24 @@
 //! account: one account, one key, and the account's id is the key's id. Shapes are those of openai-openapi, `openapi.json`.
 //! A service account carries no limits or scopes of its own; they are the project's, which a new account shares.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
+use super::openai_api::{self, Api, official, time};
 use crate::{
-    adapters::{
-        Ctx,
-        kind::Kind,
-        wire::{self, Reply},
-    },
+    adapters::{Ctx, kind::Kind, wire},
     ids::{Identity, KeyId},
-    playbook::{Fault, SecretRef, quoted},
-    ports::{Ambiguity, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
+    playbook::{Fault, SecretRef},
+    ports::{ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Used, Wanted},
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -36,14 +36,10 @@ pub struct Config {
     /// Where the admin key stands (`sk-admin-…`); a restricted one needs `api.management.write`.
     pub admin_key: SecretRef,
     /// The API's address, with its version.
-    #[serde(default = "openai")]
+    #[serde(default = "official")]
     pub base_url: String,
     /// What a key is tried with, if not `models` below the API's address: services may call through a gateway.
     pub probe_url: Option<String>,
-}
-
-fn openai() -> String {
-    "https://api.openai.com/v1".into()
 }
 
 /// The constructor.
@@ -56,21 +52,13 @@ pub const KIND: Kind<dyn Provider> = Kind {
 
 /// The service accounts of one project.
 pub struct OpenAi {
-    ctx: Ctx,
-    admin_key: SecretRef,
+    api: Api,
     project: String,
-    base: String,
     /// `…/organization/projects/{project}`.
     admin: String,
     probe: String,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    data: Vec<T>,
-    has_more: bool,
-    #[serde(default)]
-    last_id: Option<String>,
+    /// Which API keys each account was seen with: usage is told by those, and their listing ends with the account.
+    seen: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -118,79 +106,25 @@ struct CreatedKey {
     value: String,
 }
 
-#[derive(Deserialize)]
-struct Deleted {
-    deleted: bool,
-}
-
-#[derive(Deserialize)]
-struct Refused {
-    error: Cause,
-}
-
-#[derive(Deserialize)]
-struct Cause {
-    code: Option<String>,
-}
-
-/// A listing that does not end by then never ends.
-const MOST_PAGES: usize = 1000;
-
 impl OpenAi {
     /// From its block. Calls nobody.
     ///
     /// # Errors
     /// Where an address or the project's id is none.
     pub fn new(config: Config, ctx: &Ctx) -> Result<Self, Fault> {
-        let base = super::address("base_url", &config.base_url)?;
+        let api = Api::new(ctx, config.admin_key, &config.base_url)?;
         let probe = match &config.probe_url {
             Some(url) => super::address("probe_url", url)?,
-            None => format!("{base}/models"),
+            None => format!("{}/models", api.base),
         };
         let project = wire::segment(&config.project)
             .map_err(|_| Fault::new("`project` is not a project's id").instead("the id from the project's settings: `proj_abc123`"))?;
-        let admin = format!("{base}/organization/projects/{project}");
-        Ok(Self { ctx: ctx.clone(), admin_key: config.admin_key, project: config.project, base, admin, probe })
+        let admin = format!("{}/organization/projects/{project}", api.base);
+        Ok(Self { api, project: config.project, admin, probe, seen: Mutex::default() })
     }
 
-    /// One call to the admin API, with its refusals explained.
-    async fn ask(&self, method: Method, url: String, body: Option<serde_json::Value>) -> Got<Reply> {
-        let key = self.ctx.secrets.read(&self.admin_key).await?;
-        let mut request = self.ctx.wire.client().request(method, url).bearer_auth(key.reveal());
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
-        let reply = wire::send(request).await?;
-        match reply.status.as_u16() {
-            200..300 => Ok(reply),
-            401 => Err(reply
-                .refusal()
-                .hint(format!("OpenAI does not know the key at `{}`: it must be an admin key (sk-admin-…)", self.admin_key))),
-            403 => Err(reply.refusal().hint(format!(
-                "the key at `{}` lacks permissions: it must be an admin key; a restricted one needs api.management.write",
-                self.admin_key
-            ))),
-            _ => reply.ok(),
-        }
-    }
-
-    /// All pages of a listing.
     async fn pages<T: DeserializeOwned>(&self, what: &str, more: &str) -> Got<Vec<T>> {
-        let mut all = Vec::new();
-        let mut after: Option<String> = None;
-        for _ in 0..MOST_PAGES {
-            let cursor = after.as_deref().map(wire::segment).transpose()?.map(|id| format!("&after={id}")).unwrap_or_default();
-            let url = format!("{}/{what}?limit=100{more}{cursor}", self.admin);
-            let reply = self.ask(Method::GET, url, None).await.map_err(|failure| self.lost_project(failure))?;
-            let page: Page<T> = reply.json()?;
-            all.extend(page.data);
-            match page.last_id {
-                _ if !page.has_more => return Ok(all),
-                Some(id) if after.as_ref() != Some(&id) => after = Some(id),
-                _ => break,
-            }
-        }
-        Err(Failure::unknown(format!("GET {}/{what}: the listing has no end", self.admin)))
+        self.api.pages(&format!("{}/{what}", self.admin), more).await.map_err(|failure| self.lost_project(failure))
     }
 
     async fn accounts(&self) -> Got<Vec<Account>> {
@@ -199,7 +133,15 @@ impl OpenAi {
 
     /// Without `any`, OpenAI may leave enabled keys out.
     async fn keys(&self) -> Got<Vec<ApiKey>> {
-        self.pages("api_keys", "&owner_project_access=any").await
+        let keys: Vec<ApiKey> = self.pages("api_keys", "&owner_project_access=any").await?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in &keys {
+            if let Some(account) = key.account() {
+                seen.entry(account.to_owned()).or_default().insert(key.id.clone());
+            }
+        }
+        drop(seen);
+        Ok(keys)
     }
 
     /// Where the collection itself is not found, the project is not.
@@ -214,23 +156,10 @@ impl OpenAi {
     }
 }
 
-fn time(seconds: i64) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(seconds, 0)
-}
-
 #[async_trait]
 impl Provider for OpenAi {
-    /// `dead_within`: people report minutes, now and then hours; a playbook can set more. `usage_lag`: OpenAI documents none for
-    /// `last_used_at`; a quarter of an hour is our guess on the safe side.
     fn traits(&self) -> Traits {
-        Traits {
-            ambiguity: Ambiguity::Listable,
-            listed_within: Duration::from_secs(30),
-            ready_within: Duration::from_secs(2 * 60),
-            dead_within: Duration::from_secs(15 * 60),
-            usage_lag: Duration::from_secs(15 * 60),
-            quota: None,
-        }
+        openai_api::traits()
     }
 
     /// Service accounts do not share anything that two rotations could fight over.
@@ -239,13 +168,13 @@ impl Provider for OpenAi {
     }
 
     fn describe(&self) -> String {
-        format!("openai project {} at {}", self.project, self.base)
+        format!("openai project {} at {}", self.project, self.api.base)
     }
 
     /// Both listings answer. That the admin key may also write shows only when it does.
     async fn check(&self) -> Result<(), Vec<Problem>> {
         for what in ["service_accounts?limit=1", "api_keys?limit=1&owner_project_access=any"] {
-            let asked = self.ask(Method::GET, format!("{}/{what}", self.admin), None).await;
+            let asked = self.api.ask(Method::GET, format!("{}/{what}", self.admin), None).await;
             asked.map_err(|failure| vec![self.lost_project(failure).into()])?;
         }
         Ok(())
@@ -291,7 +220,7 @@ impl Provider for OpenAi {
     /// OpenAI has no idempotency key here: a lost reply leaves an account that is found by its name.
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let body = json!({ "name": wanted.name });
-        let reply = self.ask(Method::POST, format!("{}/service_accounts", self.admin), Some(body)).await;
+        let reply = self.api.ask(Method::POST, format!("{}/service_accounts", self.admin), Some(body)).await;
         let created: Created = reply.map_err(|failure| self.lost_project(failure))?.json()?;
         Ok(Minted {
             id: KeyId::new(created.id),
@@ -303,38 +232,17 @@ impl Provider for OpenAi {
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let id = wire::segment(tombstone.key().as_str())?;
-        let reply = self.ask(Method::DELETE, format!("{}/service_accounts/{id}", self.admin), None).await?;
-        match reply.json::<Deleted>()?.deleted {
-            true => Ok(()),
-            false => Err(Failure::unknown(format!("DELETE service account {id}: the answer does not say that it is deleted"))),
-        }
+        let reply = self.api.ask(Method::DELETE, format!("{}/service_accounts/{id}", self.admin), None).await?;
+        openai_api::deleted(&reply, &format!("service account {id}"))
     }
 
-    /// `GET /models` with the key. Dead only on 401 with `invalid_api_key`: other 401s tell of the caller's address or
-    /// organization, and 403 is a living key outside its scope. 429 and 5xx are failures.
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
-        let login = format!("printf 'Authorization: Bearer %s' \"{}\"", self.admin_key.shell());
-        let base = quoted(&format!("{}/service_accounts", self.admin));
-        let id = key.map_or("$LEAKED_KEY_ID".to_owned(), |key| quoted(key.as_str()));
-        ByHand {
-            create: vec![
-                format!("answer=$({login} | curl -fsS -H @- -H 'Content-Type: application/json' -d '{{\"name\":\"by-hand\"}}' {base})"),
-                "export NEW_KEY=$(printf %s \"$answer\" | jq -r .api_key.value) NEW_KEY_ID=$(printf %s \"$answer\" | jq -r .id)".to_owned(),
-            ],
-            revoke: vec![format!("{login} | curl -fsS -X DELETE -H @- {base}/{id}")],
-        }
+        self.api.by_hand(&format!("{}/service_accounts", self.admin), ".api_key.value", key, &self.api.reference().shell())
     }
 
+    /// `GET /models`, or `probe_url`.
     async fn probe(&self, credential: &Credential) -> Got<Life> {
-        let reply = wire::send(self.ctx.wire.client().get(&self.probe).bearer_auth(credential.secret.reveal())).await?;
-        Ok(match reply.status {
-            StatusCode::OK => Life::Alive,
-            StatusCode::UNAUTHORIZED => match reply.json::<Refused>() {
-                Ok(refused) if refused.error.code.as_deref() == Some("invalid_api_key") => Life::Dead,
-                _ => Life::Unclear,
-            },
-            _ => Life::Unclear,
-        })
+        self.api.life(&self.probe, &credential.secret).await
     }
 
     fn usage(&self) -> Option<&dyn Usage> {
@@ -352,5 +260,16 @@ impl Usage for OpenAi {
             return Err(Failure::refused(Refusal::Gone, None, format!("OpenAI lists no key of service account {key}")));
         }
         Ok(its.filter_map(|listed| listed.last_used_at).max().and_then(time))
+    }
+
+    /// Its completions, by the API keys that the account has or had when this process last listed them.
+    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Option<Used>> {
+        self.keys().await?;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(key.as_str()).cloned();
+        let Some(keys) = seen else {
+            let what = format!("OpenAI tells usage by API key, and those of service account {key} went with it");
+            return Err(Failure::refused(Refusal::Gone, None, what));
+        };
+        Ok(Some(self.api.used(&Vec::from_iter(keys), from).await?))
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         kind::Kind,
     },
     ids::{RotationId, Version},
-    playbook::{Block, Fault, quoted},
+    playbook::{Block, Fault, SecretRef, quoted},
     ports::{Change, Failure, Got, Mark, Problem, Snapshot, Store},
     protocol::Refusal,
     secret::Secret,
@@ -203,6 +203,11 @@ fn version_of(token: &str) -> Version {
 impl Store for SecretsManager {
     fn locator(&self) -> String {
         format!("aws_secretsmanager {} {}", self.account.place(), self.id)
+    }
+
+    fn reference(&self, field: &str) -> Option<SecretRef> {
+        let field = matches!(self.form, Form::Json).then(|| field.to_owned());
+        Some(SecretRef::Aws { id: self.id.clone(), field })
     }
 
     fn by_hand(&self, fields: &[(&str, &str)]) -> Vec<String> {

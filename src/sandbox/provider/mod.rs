@@ -1,11 +1,13 @@
 //! An OpenAI-like provider for the demo and for tests: an admin API whose keys really work and really die, the same keys behind
-//! a relay's plainer API, and faults on demand. It listens on 127.0.0.1 and ends when it is dropped.
+//! a relay's plainer API, its admin keys, and faults on demand. It listens on 127.0.0.1 and ends when it is dropped.
 
+mod admin;
 mod fault;
 mod routes;
+mod usage;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -63,6 +65,7 @@ struct Key {
     redacted: String,
     created_at: DateTime<Utc>,
     last_used: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
     enabled: bool,
     /// Deleted; calls are refused from then on.
     dies: Option<Instant>,
@@ -72,23 +75,59 @@ struct Key {
 
 impl Key {
     fn live(&self) -> bool {
-        self.enabled && self.dies.is_none_or(|dies| Instant::now() < dies)
+        self.enabled && self.dies.is_none_or(|dies| Instant::now() < dies) && self.expires_at.is_none_or(|end| Utc::now() < end)
+    }
+
+    /// A call with it: whether it is let in.
+    fn call(&mut self) -> bool {
+        let live = self.live();
+        if live {
+            self.ok += 1;
+            self.last_used = Some(Utc::now().trunc_subsecs(0));
+        } else {
+            self.refused += 1;
+        }
+        live
+    }
+
+    fn view(&self) -> KeyView {
+        KeyView {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            created_at: self.created_at,
+            last_used: self.last_used,
+            live: self.live(),
+            deleted: self.dies.is_some(),
+            ok: self.ok,
+            refused: self.refused,
+        }
     }
 }
 
 /// What the provider knows.
 struct World {
-    admin: String,
     keys: Vec<Key>,
+    /// The admin keys; the first is [`SandboxProvider::admin_key`].
+    admins: Vec<Key>,
+    /// Completions by minute (since 1970) and key id.
+    completions: BTreeMap<(i64, String), u64>,
     /// The relay's replies by idempotency key.
     replays: HashMap<String, (KeyId, Secret)>,
-    /// Admin requests, as method and path.
-    requests: Vec<(String, String)>,
+    requests: Vec<Asked>,
     rules: Vec<fault::Rule>,
     dies_after: Duration,
     page: usize,
     strangers: u64,
     made: u64,
+}
+
+/// An admin request.
+struct Asked {
+    method: String,
+    path: String,
+    /// The admin key that it came with, if there ever was such a one.
+    by: Option<KeyId>,
+    body: serde_json::Value,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -105,10 +144,10 @@ impl SandboxProvider {
     pub async fn start() -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let at = listener.local_addr()?;
-        let admin_key = Secret::new(format!("sk-admin-{}", random(40)));
-        let world = World {
-            admin: admin_key.sha256(),
+        let mut world = World {
             keys: Vec::new(),
+            admins: Vec::new(),
+            completions: BTreeMap::new(),
             replays: HashMap::new(),
             requests: Vec::new(),
             rules: Vec::new(),
@@ -117,6 +156,7 @@ impl SandboxProvider {
             strangers: 0,
             made: 0,
         };
+        let (_, admin_key) = world.make_admin("sandbox", None);
         let world = Arc::new(Mutex::new(world));
         let end = CancellationToken::new();
         let app = Router::new().fallback(routes::answer).with_state(routes::App { world: world.clone(), end: end.clone() });
@@ -138,7 +178,7 @@ impl SandboxProvider {
     pub fn relay_url(&self) -> String {
         format!("http://{}/relay", self.at)
     }
-    /// The credential of both admin APIs, as a bearer token.
+    /// The first credential of both admin APIs, as a bearer token.
     pub fn admin_key(&self) -> &Secret {
         &self.admin_key
     }
@@ -166,6 +206,18 @@ impl SandboxProvider {
         (id, secret)
     }
 
+    /// Makes an admin key, which ends after `lifetime` where one is given.
+    pub fn seed_admin_key(&self, name: &str, lifetime: Option<Duration>) -> (KeyId, Secret) {
+        lock(&self.world).make_admin(name, lifetime)
+    }
+
+    /// From now on the listing shows an admin key's value so.
+    pub fn show_admin_key_as(&self, id: &KeyId, redacted: &str) {
+        if let Some(key) = lock(&self.world).admins.iter_mut().find(|key| key.id == *id) {
+            key.redacted = redacted.to_owned();
+        }
+    }
+
     /// From now on a deleted key works for this long.
     pub fn dies_after(&self, time: Duration) {
         lock(&self.world).dies_after = time;
@@ -182,18 +234,11 @@ impl SandboxProvider {
 
     /// All keys there ever were, in the order of their making.
     pub fn keys(&self) -> Vec<KeyView> {
-        let world = lock(&self.world);
-        let view = |key: &Key| KeyView {
-            id: key.id.clone(),
-            name: key.name.clone(),
-            created_at: key.created_at,
-            last_used: key.last_used,
-            live: key.live(),
-            deleted: key.dies.is_some(),
-            ok: key.ok,
-            refused: key.refused,
-        };
-        world.keys.iter().map(view).collect()
+        lock(&self.world).keys.iter().map(Key::view).collect()
+    }
+    /// All admin keys there ever were, in the order of their making.
+    pub fn admin_keys(&self) -> Vec<KeyView> {
+        lock(&self.world).admins.iter().map(Key::view).collect()
     }
     /// The ids of those that work now.
     pub fn live_keys(&self) -> Vec<KeyId> {
@@ -205,23 +250,42 @@ impl SandboxProvider {
     }
     /// Every admin request so far, as method and path, whatever came of it.
     pub fn requests(&self) -> Vec<(String, String)> {
-        lock(&self.world).requests.clone()
+        lock(&self.world).requests.iter().map(|asked| (asked.method.clone(), asked.path.clone())).collect()
+    }
+    /// The admin keys that requests of this method and path came with, in their order; `*` as in [`SandboxProvider::inject`].
+    pub fn callers(&self, method: &str, path: &str) -> Vec<Option<KeyId>> {
+        let world = lock(&self.world);
+        let fit = world.requests.iter().filter(|asked| asked.method == method && fault::fits(path, &asked.path));
+        fit.map(|asked| asked.by.clone()).collect()
+    }
+    /// The JSON bodies of the requests of this method and path, in their order; `*` as in [`SandboxProvider::inject`].
+    pub fn bodies(&self, method: &str, path: &str) -> Vec<serde_json::Value> {
+        let world = lock(&self.world);
+        let fit = world.requests.iter().filter(|asked| asked.method == method && fault::fits(path, &asked.path));
+        fit.map(|asked| asked.body.clone()).collect()
     }
     /// How many admin requests were of this method and path; `*` as in [`SandboxProvider::inject`].
     pub fn count(&self, method: &str, path: &str) -> usize {
-        lock(&self.world).requests.iter().filter(|(by, at)| by == method && fault::fits(path, at)).count()
+        self.callers(method, path).len()
     }
 }
 
 impl World {
     fn make(&mut self, name: &str) -> (KeyId, Secret) {
+        let (key, secret) = self.mint("sk-svcacct", "svc_acct", name);
+        let id = key.id.clone();
+        self.keys.push(key);
+        (id, secret)
+    }
+
+    /// A key that is in no listing yet.
+    fn mint(&mut self, begins: &str, id_begins: &str, name: &str) -> (Key, Secret) {
         self.made += 1;
-        let value = format!("sk-svcacct-{}", random(40));
+        let value = format!("{begins}-{}", random(40));
         let redacted = format!("{}...{}", &value[..8], &value[value.len() - 4..]);
         let secret = Secret::new(value);
-        let id = KeyId::new(format!("svc_acct_{:04}{}", self.made, random(8)));
-        self.keys.push(Key {
-            id: id.clone(),
+        let key = Key {
+            id: KeyId::new(format!("{id_begins}_{:04}{}", self.made, random(8))),
             key_id: format!("key_{:04}{}", self.made, random(8)),
             name: name.to_owned(),
             of_user: false,
@@ -229,12 +293,13 @@ impl World {
             redacted,
             created_at: Utc::now().trunc_subsecs(0),
             last_used: None,
+            expires_at: None,
             enabled: true,
             dies: None,
             ok: 0,
             refused: 0,
-        });
-        (id, secret)
+        };
+        (key, secret)
     }
 
     /// Deletes every key of this id; whether there was one.
@@ -255,14 +320,7 @@ impl World {
             self.strangers += 1;
             return false;
         };
-        let live = key.live();
-        if live {
-            key.ok += 1;
-            key.last_used = Some(Utc::now().trunc_subsecs(0));
-        } else {
-            key.refused += 1;
-        }
-        live
+        key.call()
     }
 }
 

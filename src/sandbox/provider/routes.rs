@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Key, PROJECT, Shared, World,
+    Asked, Key, PROJECT, Shared, World, admin,
     fault::{self, Cut, Fault},
-    lock,
+    lock, usage,
 };
 use crate::secret::Secret;
 
@@ -26,15 +26,17 @@ pub(super) struct App {
 }
 
 /// A request, read whole.
-struct Call {
+pub(super) struct Call {
     method: Method,
     path: String,
-    query: HashMap<String, String>,
+    pub query: HashMap<String, String>,
+    /// The query's lists: names that end in `[]`, with each of their values.
+    pub lists: Vec<(String, String)>,
     headers: HeaderMap,
-    body: Value,
+    pub body: Value,
 }
 
-type Answer = (StatusCode, Value);
+pub(super) type Answer = (StatusCode, Value);
 
 /// The longest request body.
 const LONGEST: usize = 1 << 20;
@@ -44,6 +46,9 @@ pub(super) async fn answer(State(app): State<App>, ConnectInfo(cut): ConnectInfo
     let Ok(body) = axum::body::to_bytes(body, LONGEST).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let call = Call {
         path: parts.uri.path().to_owned(),
+        lists: url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .filter_map(|(name, value)| Some((name.strip_suffix("[]")?.to_owned(), value.into_owned())))
+            .collect(),
         query: url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
         method: parts.method,
         headers: parts.headers,
@@ -52,7 +57,8 @@ pub(super) async fn answer(State(app): State<App>, ConnectInfo(cut): ConnectInfo
     let fault = {
         let mut world = lock(&app.world);
         if !matches!(call.path.as_str(), "/v1/models" | "/v1/chat/completions") {
-            world.requests.push((call.method.to_string(), call.path.clone()));
+            let by = world.admins.iter().find(|key| key.sha256 == bearer(&call).sha256()).map(|key| key.id.clone());
+            world.requests.push(Asked { method: call.method.to_string(), path: call.path.clone(), by, body: call.body.clone() });
         }
         fault::take(&mut world.rules, call.method.as_str(), &call.path)
     };
@@ -110,17 +116,21 @@ fn halved((status, body): Answer) -> Response {
     (status, headers, Body::from_stream(broken)).into_response()
 }
 
-fn error(status: StatusCode, code: &str, message: &str) -> Answer {
+pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Answer {
     (status, json!({ "error": { "message": message, "type": "invalid_request_error", "param": null, "code": code } }))
 }
 
-fn missing() -> Answer {
+pub(super) fn missing() -> Answer {
     error(StatusCode::NOT_FOUND, "not_found", "no such thing")
 }
 
-fn routed(world: &mut World, call: &Call) -> Answer {
+fn bearer(call: &Call) -> Secret {
     let bearer = call.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let bearer = Secret::new(bearer.unwrap_or_default());
+    Secret::new(bearer.unwrap_or_default())
+}
+
+fn routed(world: &mut World, call: &Call) -> Answer {
+    let bearer = bearer(call);
     let refused = || error(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.");
     let path: Vec<&str> = call.path.split('/').skip(1).collect();
     match (call.method.as_str(), path.as_slice()) {
@@ -130,9 +140,14 @@ fn routed(world: &mut World, call: &Call) -> Answer {
             (StatusCode::OK, json!({ "object": "list", "data": [model] }))
         }
         ("POST", ["v1", "chat", "completions"]) if !world.call(&bearer) => refused(),
-        ("POST", ["v1", "chat", "completions"]) => completion(),
-        _ if bearer.sha256() != world.admin => refused(),
+        ("POST", ["v1", "chat", "completions"]) => {
+            world.count_completion(&bearer);
+            completion()
+        }
+        _ if !world.admits(&bearer) => refused(),
+        (method, ["v1", "organization", "admin_api_keys", rest @ ..]) => admin::answer(world, call, method, rest),
         (method, ["v1", "organization", "projects", project, rest @ ..]) if *project == PROJECT => openai(world, call, method, rest),
+        ("GET", ["v1", "organization", "usage", "completions"]) => usage::answer(world, call),
         (method, ["relay", "keys", rest @ ..]) => relay(world, call, method, rest),
         _ => missing(),
     }
@@ -224,7 +239,7 @@ fn api_key(key: &Key) -> Value {
 }
 
 /// A page after the item that `after` names.
-fn cursored(call: &Call, longest: usize, items: &[(&str, Value)]) -> Answer {
+pub(super) fn cursored(call: &Call, longest: usize, items: &[(&str, Value)]) -> Answer {
     let limit = call.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).clamp(1, longest);
     let begin = match call.query.get("after") {
         None => 0,

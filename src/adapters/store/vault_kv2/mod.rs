@@ -27,7 +27,7 @@ use crate::{
         wire::Reply,
     },
     ids::{RotationId, Version},
-    playbook::quoted,
+    playbook::{SecretRef, quoted},
     ports::{Change, Failure, Got, Mark, Problem, Snapshot, Store},
     protocol::Refusal,
     secret::Secret,
@@ -215,6 +215,10 @@ impl Found {
 impl Store for VaultKv2 {
     fn locator(&self) -> String {
         format!("vault_kv2 {} {}/{}", self.vault.describe(), self.mount, self.path)
+    }
+
+    fn reference(&self, field: &str) -> Option<SecretRef> {
+        Some(SecretRef::Vault { path: format!("{}/{}", self.mount, self.path), field: field.into() })
     }
 
     fn by_hand(&self, fields: &[(&str, &str)]) -> Vec<String> {

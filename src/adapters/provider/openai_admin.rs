@@ -1,0 +1,224 @@
+//! OpenAI: an organization's admin keys, with which all other keys are made.
+//!
+//! The key that is rotated is the key that keyroll calls with. `admin_key` must therefore be the very place that the first store
+//! writes: it is read anew at each call, so from the promote on every call is made with the new key, and the old one is deleted by
+//! the new one. Shapes are those of openai-openapi, `openapi.json`. An admin key's permissions can neither be read nor given there:
+//! a new key has what OpenAI gives to its maker. A lifetime can, and the new key gets the old one's.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use reqwest::Method;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::openai_api::{self, Api, official, time};
+use crate::{
+    adapters::{Ctx, kind::Kind, vault::before_effect, wire},
+    ids::{Identity, KeyId},
+    playbook::{Fault, SecretRef},
+    ports::{ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
+    protocol::Refusal,
+    rotation::Tombstone,
+    secret::Secret,
+};
+
+/// The admin keys of an OpenAI organization.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the admin key stands: the place that the first store writes, as `vault:mount/path#field` or `aws:secret-id#field`.
+    /// It is called with, and it is what is rotated; a restricted one needs `api.management.write`.
+    pub admin_key: SecretRef,
+    /// The API's address, with its version.
+    #[serde(default = "official")]
+    pub base_url: String,
+}
+
+/// The constructor.
+pub const KIND: Kind<dyn Provider> = Kind {
+    name: "openai_admin",
+    about: "admin keys of an OpenAI organization, each deleted with its successor",
+    schema: |generator| Config::json_schema(generator),
+    build: |block, ctx| Ok(Arc::new(OpenAiAdmin::new(block.read()?, ctx)?)),
+};
+
+/// The admin keys of one organization: the one that `admin_key` belongs to.
+pub struct OpenAiAdmin {
+    api: Api,
+    /// `…/organization/admin_api_keys`.
+    keys: String,
+}
+
+#[derive(Deserialize)]
+struct AdminKey {
+    id: String,
+    name: Option<String>,
+    redacted_value: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    last_used_at: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    id: String,
+    value: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+}
+
+/// The longest lifetime that OpenAI gives, in seconds: a year.
+const LONGEST: i64 = 31_536_000;
+
+impl OpenAiAdmin {
+    /// From its block. Calls nobody.
+    ///
+    /// # Errors
+    /// Where the address is none, or where `admin_key` cannot be a place that a store writes.
+    pub fn new(config: Config, ctx: &Ctx) -> Result<Self, Fault> {
+        if !matches!(config.admin_key, SecretRef::Vault { .. } | SecretRef::Aws { .. }) {
+            let what = "`admin_key` does not change when the store does: the old key would be called with to delete itself";
+            return Err(
+                Fault::new(what).instead("the place that the first store writes: `vault:mount/path#field` or `aws:secret-id#field`")
+            );
+        }
+        let api = Api::new(ctx, config.admin_key, &config.base_url)?;
+        Ok(Self { keys: format!("{}/organization/admin_api_keys", api.base), api })
+    }
+
+    async fn all(&self) -> Got<Vec<AdminKey>> {
+        self.api.pages(&self.keys, "").await
+    }
+
+    async fn one(&self, key: &Secret, id: &str) -> Got<AdminKey> {
+        self.api.ask_as(key, Method::GET, format!("{}/{id}", self.keys), None).await?.json()
+    }
+
+    /// Told before anything is sent: the key that we call with must not be the one that goes.
+    fn not_with_itself(&self, listed: &AdminKey, key: &Secret) -> Got<()> {
+        let no =
+            |what: &str, hint: String| Err(Failure::refused(Refusal::Invalid, None, format!("admin key {}: {what}", listed.id)).hint(hint));
+        let place = self.api.reference();
+        match super::shown(&listed.redacted_value) {
+            None => no(
+                "OpenAI does not show enough of it to tell it from the key that is called with, so it was not deleted",
+                format!("delete it in OpenAI's console, if it is not the key at `{place}`"),
+            ),
+            Some(_) if super::behind(&listed.redacted_value, key.reveal()) => no(
+                &format!("it looks like the key at `{place}` with which it would be deleted, so it was not"),
+                format!(
+                    "another admin key must stand at `{place}` first; keyroll reads it there as a shell here would: check VAULT_ADDR or the AWS account"
+                ),
+            ),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// How long the new key may live: as long as the one it is like did at its creation.
+fn lifetime(like: &AdminKey) -> Option<i64> {
+    like.expires_at.map(|end| end.saturating_sub(like.created_at).clamp(1, LONGEST))
+}
+
+#[async_trait]
+impl Provider for OpenAiAdmin {
+    fn traits(&self) -> Traits {
+        openai_api::traits()
+    }
+
+    /// Admin keys do not share anything that two rotations could fight over.
+    fn principal(&self) -> Option<Identity> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        format!("openai admin keys at {}", self.api.base)
+    }
+
+    fn rotates_own(&self) -> Option<&SecretRef> {
+        Some(self.api.reference())
+    }
+
+    /// The listing answers. That the admin key may also write shows only when it does.
+    async fn check(&self) -> Result<(), Vec<Problem>> {
+        let asked = self.api.ask(Method::GET, format!("{}?limit=1", self.keys), None).await;
+        asked.map(drop).map_err(|failure| vec![failure.into()])
+    }
+
+    async fn list(&self) -> Got<Vec<Listed>> {
+        let listed = self.all().await?.into_iter().map(|key| Listed {
+            id: KeyId::new(key.id),
+            name: key.name,
+            created_at: time(key.created_at),
+            expires_at: key.expires_at.and_then(time),
+            last_used: key.last_used_at.and_then(time),
+            enabled: true,
+        });
+        Ok(listed.collect())
+    }
+
+    /// By the redacted value; nobody's where two keys look alike.
+    async fn identify(&self, credential: &Credential, listed: &[Listed]) -> Got<Option<(KeyId, String)>> {
+        let keys = self.all().await?;
+        let alike: Vec<&AdminKey> = keys.iter().filter(|key| super::behind(&key.redacted_value, credential.secret.reveal())).collect();
+        let [key] = alike.as_slice() else { return Ok(None) };
+        let proof = format!("of this organization's admin keys only {} is shown as {}", key.id, key.redacted_value);
+        Ok(listed.iter().find(|known| known.id.as_str() == key.id).map(|known| (known.id.clone(), proof)))
+    }
+
+    /// OpenAI has no idempotency key here: a lost reply leaves a key that is found by its name.
+    async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
+        let admin = self.api.key().await?;
+        let mut body = json!({ "name": wanted.name });
+        if let Some(like) = wanted.like {
+            let like = self.one(&admin, &wire::segment(like.as_str())?).await.map_err(before_effect)?;
+            if let Some(seconds) = lifetime(&like) {
+                body["expires_in_seconds"] = seconds.into();
+            }
+        }
+        let created: Created = self.api.ask_as(&admin, Method::POST, self.keys.clone(), Some(body)).await?.json()?;
+        Ok(Minted {
+            id: KeyId::new(created.id),
+            secret: Secret::new(created.value),
+            created_at: time(created.created_at),
+            expires_at: created.expires_at.and_then(time),
+        })
+    }
+
+    /// With whichever key stands in the store now, read once for both calls; never with the very key that goes.
+    async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
+        let id = wire::segment(tombstone.key().as_str())?;
+        let admin = self.api.key().await?;
+        let listed = self.one(&admin, &id).await.map_err(before_effect)?;
+        self.not_with_itself(&listed, &admin)?;
+        let reply = self.api.ask_as(&admin, Method::DELETE, format!("{}/{id}", self.keys), None).await?;
+        openai_api::deleted(&reply, &format!("admin key {id}"))
+    }
+
+    /// The revoke takes the new key and stops where there is none: a key that deletes itself leaves nobody to make another.
+    fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
+        self.api.by_hand(&self.keys, ".value", key, "${NEW_KEY:?make the new admin key first: the old one is deleted with it}")
+    }
+
+    /// The listing's first item, asked for with the key itself.
+    async fn probe(&self, credential: &Credential) -> Got<Life> {
+        self.api.life(&format!("{}?limit=1", self.keys), &credential.secret).await
+    }
+
+    fn usage(&self) -> Option<&dyn Usage> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Usage for OpenAiAdmin {
+    /// `last_used_at`. It shows keyroll's own calls too: before the promote on the old key, from then on, the new one. So it proves
+    /// that nobody uses the old key, and not that anybody else uses the new one.
+    async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
+        let id = wire::segment(key.as_str())?;
+        Ok(self.one(&self.api.key().await?, &id).await?.last_used_at.and_then(time))
+    }
+}
