@@ -81,15 +81,22 @@ struct Declared {
 }
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
-    let fallback;
-    let journal: &dyn Journal = match app.journal().await {
-        Ok(journal) => journal,
+    match app.journal().await {
+        Ok(journal) => with(app, args, journal).await,
         Err(down) if down.code() == 5 => {
-            fallback = super::fallback::open(app, down).await?;
-            &fallback
+            let fallback = super::fallback::open(app, down).await?;
+            let place = super::fallback::path(app)?.display().to_string();
+            let code = with(app, args, &fallback).await.map_err(|fail| fail.in_journal(&place))?;
+            if matches!(code, 3 | 6) && !args.print {
+                anstream::eprintln!("every command for this rotation needs --journal {}", crate::playbook::quoted(&place));
+            }
+            Ok(code)
         }
-        Err(fail) => return Err(fail),
-    };
+        Err(fail) => Err(fail),
+    }
+}
+
+async fn with(app: &App, args: &Args, journal: &dyn Journal) -> Result<u8, Fail> {
     let (loaded, known) = find(app, journal, &args.playbook).await?;
     let open = holder(journal, &loaded).await?;
     if args.print {

@@ -43,6 +43,16 @@ impl Fail {
         self
     }
 
+    /// With every next command told which journal knows of it.
+    #[must_use]
+    pub fn in_journal(mut self, place: &str) -> Self {
+        let named = format!("keyroll --journal {} ", crate::playbook::quoted(place));
+        for next in &mut self.next {
+            *next = next.replacen("keyroll ", &named, 1);
+        }
+        self
+    }
+
     /// More lines, printed as they are.
     #[must_use]
     pub fn detail(mut self, line: impl Into<String>) -> Self {

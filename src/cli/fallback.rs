@@ -13,7 +13,10 @@ use crate::{
 };
 
 /// One fallback for each journal, in the state folder of this user.
-fn path(app: &App) -> Result<PathBuf, Fail> {
+///
+/// # Errors
+/// Where this user has no home.
+pub fn path(app: &App) -> Result<PathBuf, Fail> {
     let place = app.place()?.to_string();
     let state = journal::default_path()?;
     Ok(state.with_file_name(format!("emergency-{}.db", journal::short_hash(&place))))

@@ -146,11 +146,14 @@ fn row(
     name: &str,
     file: String,
     book: Option<&Playbook>,
-    survey: Survey,
+    mut survey: Survey,
     said: Option<Result<Key, String>>,
     decrees: &[Decreed],
     now: DateTime<Utc>,
 ) -> Overview {
+    if let Some(rotation) = &mut survey.newest {
+        rotation.heed(decrees);
+    }
     let freezes = freezes(decrees);
     let times = Times::of(name, book.and_then(|book| book.window.clone()), &freezes);
     let open = survey.newest.as_ref().filter(|rotation| rotation.state.ended().is_none());

@@ -77,7 +77,10 @@ fn cells(row: &Overview, now: DateTime<Utc>) -> [String; 7] {
 fn state(row: &Overview, now: DateTime<Utc>) -> (String, String) {
     if let (Some(stands), Some(rotation)) = (&row.stands, &row.newest) {
         return match stands {
-            Stands::Held(why) => ("held".into(), words::why(*why).into()),
+            Stands::Held(why) => {
+                let seen = rotation.seen.as_ref().map_or_else(String::new, |seen| format!(" (seen by {})", seen.by));
+                ("held".into(), format!("{}{seen}", words::why(*why)))
+            }
             Stands::Waits { until, why } => ("parked".into(), format!("until {}: {why}", clock(*until))),
             Stands::Ready(since) => {
                 ("open".into(), format!("{}; could go on since {}", words::step(rotation), rough(between(*since, now))))

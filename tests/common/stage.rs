@@ -211,7 +211,8 @@ revoke: {{ grace: 0s, dead_within: 0s }}
         self.command(args).env_remove("SUDO_USER").env("USER", user).output().await.unwrap()
     }
 
-    fn command(&self, args: &[&str]) -> tokio::process::Command {
+    /// keyroll with this stage's journal and token.
+    pub fn command(&self, args: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_keyroll"));
         command
             .args(args)

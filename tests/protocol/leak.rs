@@ -49,6 +49,7 @@ macro_rules! never {
 
 impl Guard {
     fn allowed(&self, before: &State, effect: Effect) -> Result<(), String> {
+        never!(effect == Effect::Enable && self.old.leaked, "a leaked key is switched on again");
         match effect {
             Effect::Promote(_) => {
                 never!(self.new.leaked, "a leaked new key is promoted");
@@ -59,7 +60,6 @@ impl Guard {
                 never!(self.old.buried, "an old key with a tombstone is restored");
                 never!(self.former > 0, "something is restored after a key was given up");
             }
-            Effect::Enable => never!(self.old.leaked, "a leaked key is switched on again"),
             _ => {}
         }
         Ok(())
