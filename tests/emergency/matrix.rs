@@ -200,15 +200,39 @@ async fn without_journal_and_store_the_leaked_key_goes_by_its_id() {
     scene.stage.assert_clean("resumed from the fallback").await;
 }
 
-/// What only the journal knows is not seen without it: the command says so, and what to type.
+/// Without the journal, in every state and mode, with and without the store: the leaked key goes, or the command says exactly
+/// why not and what to type.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_journal_an_open_rotation_is_not_guessed_at() {
-    for situation in [Situation::Grace, Situation::Held] {
-        let scene = Scene::set(situation).await;
-        scene.journal_down(true);
-        let said = expect(&scene.emergency(&["--leaked", &scene.old, "--yes"]).await, 2);
-        assert!(said.contains("the stores hold key") && said.contains("--print"), "{situation:?}: {said}");
-        assert!(said.contains("an open rotation that only the journal knows of is not seen now"), "{situation:?}: {said}");
-        assert!(scene.lives(&scene.old).await, "{situation:?}: nothing was guessed");
+async fn without_the_journal_the_key_goes_or_it_is_said_why_not() {
+    let (mut gone, mut said_why) = (0, 0);
+    for situation in SITUATIONS {
+        for mode in MODES {
+            for store_down in [false, true] {
+                let story = format!("{mode}, {situation:?}, no journal, store down: {store_down}");
+                let scene = Scene::set(situation).await;
+                if situation == Situation::Nothing {
+                    std::fs::write(scene.stage.journal(), "").unwrap();
+                }
+                scene.journal_down(true);
+                if store_down {
+                    scene.store.down().await;
+                }
+                let args = ["--mode", mode, "--leaked", &scene.old, "--store-down", "wait", "--revoke-at", "2s", "--yes"];
+                let output = scene.emergency(&args).await;
+                let said = expect(&output, output.status.code().unwrap());
+                if scene.lives(&scene.old).await {
+                    // The stores hold the new key of a rotation that only the journal knows: nothing is guessed.
+                    assert!(said.contains("the stores hold key") && said.contains("--print"), "{story}: {said}");
+                    assert!(said.contains("an open rotation that only the journal knows of is not seen now"), "{story}: {said}");
+                    assert_eq!(output.status.code(), Some(2), "{story}: {said}");
+                    said_why += 1;
+                } else {
+                    assert_eq!(output.status.code(), Some(if store_down { 5 } else { 0 }), "{story}: {said}");
+                    assert_eq!(said.contains("CONTAINED: the provider refuses"), !store_down, "{story}: {said}");
+                    gone += 1;
+                }
+            }
+        }
     }
+    assert_eq!((gone, said_why), (16, 4), "only Grace and Held have the new key in the store");
 }
