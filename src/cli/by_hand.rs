@@ -48,7 +48,7 @@ pub fn by_hand(book: &Playbook, world: &World, known: Option<&Rotation>, leaked:
     let names: Vec<&str> = book.consumers.iter().map(|consumer| consumer.name.as_str()).collect();
     part("3. Have every service pick it up, in this order, and see that each works", vec![format!("# {}", names.join(", "))]);
     part("4. Delete the leaked key (with revoke-first: do this first, services are down until 3 is through)", hands.revoke);
-    part("5. Later: let keyroll know", vec!["keyroll reconcile".into()]);
+    part("5. Later: let keyroll know", vec![format!("keyroll reconcile {}", crate::playbook::quoted(&book.source.name))]);
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 

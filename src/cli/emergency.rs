@@ -18,7 +18,7 @@ use crate::{
     driver::{Suspect, Unread, urgent},
     ids::{KeyId, RotationId},
     playbook::EmergencyMode,
-    ports::{Clock, Journal, Note},
+    ports::{Clock, Journal, Note, Problem},
     protocol::{Ask, Event, Leak, Role, Urgency, allows},
     record::{Detail, Emergency},
     report,
@@ -36,9 +36,10 @@ pub struct Args {
     /// What comes first [default: the playbook's `emergency.mode`]
     #[arg(long, value_enum)]
     mode: Option<Mode>,
-    /// Which key leaked: the one in use (`current`), the one an open rotation made (`new`), `all`, or an exact id
-    #[arg(long, value_name = "KEY", default_value = "current")]
-    leaked: String,
+    /// Which key leaked: the one in use before an open rotation (`current`), the one an open rotation made (`new`), `all`, or an exact id; must
+    /// be said where an open rotation has written its new key already [default: current]
+    #[arg(long, value_name = "KEY")]
+    leaked: Option<String>,
     /// With replace-fast: when the leaked key is deleted whoever is not off it, as `5m`, `17:30` or a date with time [default: the playbook's]
     #[arg(long, value_name = "WHEN")]
     revoke_at: Option<String>,
@@ -81,13 +82,16 @@ struct Declared {
 }
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
+    if args.print {
+        return print(app, args).await;
+    }
     match app.journal().await {
         Ok(journal) => with(app, args, journal).await,
         Err(down) if down.code() == 5 => {
             let fallback = super::fallback::open(app, down).await?;
             let place = super::fallback::path(app)?.display().to_string();
             let code = with(app, args, &fallback).await.map_err(|fail| fail.in_journal(&place))?;
-            if matches!(code, 3 | 6) && !args.print {
+            if matches!(code, 3 | 6) {
                 anstream::eprintln!("every command for this rotation needs --journal {}", crate::playbook::quoted(&place));
             }
             Ok(code)
@@ -96,17 +100,33 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     }
 }
 
+/// Writes the commands for a person's own hands; changes nothing, and needs no journal where the playbook's file is there.
+async fn print(app: &App, args: &Args) -> Result<u8, Fail> {
+    let journal = app.existing_journal().await.unwrap_or_else(|down| {
+        anstream::eprintln!("# warning: {}", down.what());
+        None
+    });
+    let (loaded, rotation) = match journal {
+        Some(journal) => {
+            let (loaded, known) = find(app, journal, &args.playbook).await?;
+            match holder(journal, &loaded).await? {
+                Some(id) => (loaded, Some(app::rotation(journal, &id).await?)),
+                None => (loaded, known),
+            }
+        }
+        None => {
+            let path = PathBuf::from(&args.playbook);
+            (load::files(app, &[path])?.pop().ok_or_else(|| Fail::usage("no playbook there"))?, None)
+        }
+    };
+    let leaked = args.leaked.as_deref().unwrap_or("current");
+    anstream::print!("{}", super::by_hand::by_hand(&loaded.book, &loaded.world, rotation.as_ref(), leaked));
+    Ok(0)
+}
+
 async fn with(app: &App, args: &Args, journal: &dyn Journal) -> Result<u8, Fail> {
     let (loaded, known) = find(app, journal, &args.playbook).await?;
     let open = holder(journal, &loaded).await?;
-    if args.print {
-        let rotation = match &open {
-            Some(id) => Some(app::rotation(journal, id).await?),
-            None => known,
-        };
-        anstream::print!("{}", super::by_hand::by_hand(&loaded.book, &loaded.world, rotation.as_ref(), &args.leaked));
-        return Ok(0);
-    }
     match open {
         Some(id) => taken_over(app, args, &loaded, journal, &id).await,
         None => begun(app, args, &loaded, journal, known.as_ref()).await,
@@ -118,7 +138,7 @@ async fn find(app: &App, journal: &dyn Journal, word: &str) -> Result<(Loaded, O
     let path = Path::new(word);
     if path.is_file() {
         let loaded = load::files(app, &[PathBuf::from(path)])?.pop().ok_or_else(|| Fail::usage("no playbook there"))?;
-        // The newest one of the same key, whatever its playbook was called then.
+        // The newest one of this name that wrote to one of these stores: another playbook may have had the name.
         let known = match journal.entries().await?.iter().find(|entry| entry.name == loaded.book.name) {
             Some(entry) => Some(app::rotation(journal, &entry.rotation).await?),
             None => None,
@@ -158,10 +178,10 @@ fn declared(app: &App, args: &Args, loaded: &Loaded, leaked: Vec<KeyId>) -> Resu
 
 /// There is no open rotation of this key: one begins, with the leak as its first event.
 async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, known: Option<&Rotation>) -> Result<u8, Fail> {
-    if args.leaked == "new" {
+    if args.leaked.as_deref() == Some("new") {
         return Err(Fail::usage("no rotation of this key is open, so there is no new key: the key in use is `--leaked current`"));
     }
-    let by_id = (!matches!(args.leaked.as_str(), "current" | "all")).then(|| KeyId::new(args.leaked.clone()));
+    let by_id = args.leaked.as_deref().filter(|word| !matches!(*word, "current" | "all")).map(KeyId::new);
     let last = known.and_then(Rotation::in_use);
     if let (Some(id), Some(rotation)) = (&by_id, known)
         && rotation.tombstones.contains(id)
@@ -172,16 +192,10 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     }
     let mut declared = declared(app, args, loaded, Vec::new())?;
     let quick = declared.urgency == Urgency::RevokeFirst;
-    let suspect = match (&by_id, last) {
-        (Some(id), Some((known, print))) if *id == known => Suspect { id: Some(known), fingerprint: Some(print), quick },
-        (Some(id), _) => Suspect { id: Some(id.clone()), fingerprint: None, quick },
-        (None, Some((known, print))) => Suspect { id: Some(known), fingerprint: Some(print), quick },
-        (None, None) => Suspect { quick, ..Suspect::default() },
-    };
+    let suspect = Suspect { said: by_id.clone(), known: last, quick };
     let overrides = batch::overrides(journal, &loaded.book.name).await?;
-    let (plan, unread) = urgent(&loaded.world, &loaded.book, &app.clock, &overrides, &suspect)
-        .await
-        .map_err(|problems| Fail::preflight(&loaded.book.name, problems))?;
+    let (plan, unread) =
+        urgent(&loaded.world, &loaded.book, &app.clock, &overrides, &suspect).await.map_err(|problems| unplanned(args, problems))?;
     settle_store(app, args, &mut declared, &unread)?;
     not_with_itself(args, loaded, &declared)?;
     declared.emergency.leaked.extend(plan.old.iter().filter_map(|old| old.id.clone()));
@@ -194,10 +208,21 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     finish(app, loaded, journal, rotation, lease, view.as_mut()).await
 }
 
+/// Why nothing could begin, and what is left to do.
+fn unplanned(args: &Args, problems: Vec<Problem>) -> Fail {
+    let code = if problems.iter().any(|problem| problem.unreachable) { 5 } else { 2 };
+    let mut fail = Fail::new(code, "the emergency cannot begin: NOTHING WAS CHANGED, and the leaked key works");
+    for problem in problems {
+        fail = fail.detail(format!("{}\n    {}", problem.what, problem.hint));
+    }
+    let base = again(args);
+    fail.next(format!("{base} --leaked ID    # the leaked key's exact id")).next(format!("{base} --print    # what to type by hand"))
+}
+
 /// A rotation of this key is open, held or not: the emergency takes it over.
 async fn taken_over(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, id: &RotationId) -> Result<u8, Fail> {
     let found = app::rotation(journal, id).await?;
-    let leak = which(&found, &args.leaked)?;
+    let leak = which(&found, args)?;
     let ids = |role| found.key(role).cloned();
     let leaked = match leak {
         Leak::Old => vec![ids(Role::Old)],
@@ -240,12 +265,20 @@ async fn handed_over(
     note: Note,
     view: &mut dyn crate::sight::View,
 ) -> Result<u8, Fail> {
+    let Detail::Emergency(declared) = note.detail.clone() else { return Err(Fail::usage("that is no emergency")) };
+    let heard = |rotation: &Rotation| {
+        rotation.emergency.as_ref().is_some_and(|known| known.revoke_at == declared.revoke_at && known.reason == declared.reason)
+    };
     journal.leave(id, note).await?;
     anstream::eprintln!("rotation {id} is being driven by another keyroll: it was told, and takes the emergency over within seconds");
     loop {
         app.clock.sleep(std::time::Duration::from_millis(500)).await;
         let rotation = app::rotation(journal, id).await?;
-        if rotation.state.ended().is_some() || (rotation.state.held.is_some() && !rotation.state.owes() && rotation.emergency.is_some()) {
+        if rotation.state.ended().is_some() && !heard(&rotation) {
+            let what = format!("rotation {id} ended before it heard of the leak: NOTHING WAS DONE about it, and the leaked key may work");
+            return Err(Fail::new(3, what).of(&rotation).first("the same command again    # for the key that is in use now"));
+        }
+        if rotation.state.ended().is_some() || (rotation.state.held.is_some() && !rotation.state.owes() && heard(&rotation)) {
             let code = drive::finish(app, journal, &rotation, false).await;
             super::used::tell(app, loaded, journal, id).await;
             return code;
@@ -276,9 +309,22 @@ async fn finish(
 }
 
 /// Which of an open rotation's keys a person means.
-fn which(rotation: &Rotation, word: &str) -> Result<Leak, Fail> {
+fn which(rotation: &Rotation, args: &Args) -> Result<Leak, Fail> {
+    let word = args.leaked.as_deref().unwrap_or("current");
     let is = |role: Role| rotation.key(role).is_some_and(|id| id.as_str() == word);
     let only = |leak| allows(&rotation.state, Ask::Emergency(leak, Urgency::ReplaceFast));
+    // Both are in somebody's hands: a slip would delete the good one.
+    if args.leaked.is_none() && rotation.state.touched > 0 && only(Leak::Old) && only(Leak::New) {
+        let base = again(args);
+        return Err(Fail::usage(format!(
+            "rotation {} is open, and services use both of its keys: say which one leaked; nothing was changed",
+            rotation.id
+        ))
+        .of(rotation)
+        .first(format!("{base} --leaked all        # if you do not know"))
+        .first(format!("{base} --leaked new        # {}", rotation.key(Role::New).map_or("", KeyId::as_str)))
+        .first(format!("{base} --leaked current    # {}", rotation.key(Role::Old).map_or("", KeyId::as_str))));
+    }
     match word {
         "current" => Ok(if only(Leak::Old) || !only(Leak::New) { Leak::Old } else { Leak::New }),
         "new" => Ok(Leak::New),
@@ -336,7 +382,10 @@ fn settle_store(app: &App, args: &Args, declared: &mut Declared, unread: &Unread
             for (store, why) in unread {
                 fail = fail.detail(format!("{store}: {why}"));
             }
-            let base = format!("keyroll emergency {} --reason '…' --yes", crate::playbook::quoted(&args.playbook));
+            let mut base = again(args) + " --yes";
+            if let Some(leaked) = &args.leaked {
+                base += &format!(" --leaked {}", crate::playbook::quoted(leaked));
+            }
             return Err(fail
                 .next(format!("{base} --mode revoke-first    # the leaked key goes now; services are down until the store is back"))
                 .next(format!("{base} --store-down wait      # tries until the store answers; the leaked key goes at its time")));
@@ -357,6 +406,17 @@ fn not_with_itself(args: &Args, loaded: &Loaded, declared: &Declared) -> Result<
     let base = format!("keyroll emergency {} --reason '…'", crate::playbook::quoted(&args.playbook));
     Err(Fail::usage("revoke-first cannot be: the new key is made with the leaked one. NOTHING WAS CHANGED, and the leaked key works")
         .next(format!("{base} --mode replace-fast --revoke-at 1m    # another key first; the leaked one is deleted with it")))
+}
+
+/// The command as it was typed, without what is to be chosen.
+fn again(args: &Args) -> String {
+    let mut base = format!("keyroll emergency {} --reason '…'", crate::playbook::quoted(&args.playbook));
+    for (flag, value) in [("--revoke-at", &args.revoke_at), ("--since", &args.since)] {
+        if let Some(value) = value {
+            base += &format!(" {flag} {}", crate::playbook::quoted(value));
+        }
+    }
+    base
 }
 
 /// What will break is shown; then a person types the playbook's name.

@@ -43,6 +43,13 @@ impl Fail {
         self
     }
 
+    /// A command that stands before the others.
+    #[must_use]
+    pub fn first(mut self, command: impl Into<String>) -> Self {
+        self.next.insert(0, command.into());
+        self
+    }
+
     /// With every next command told which journal knows of it.
     #[must_use]
     pub fn in_journal(mut self, place: &str) -> Self {

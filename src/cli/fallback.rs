@@ -73,8 +73,12 @@ pub async fn merge(app: &App, journal: &dyn Journal) -> Result<(), Fail> {
         journal.decree(app.clock.now(), &person(), decree).await?;
     }
     fallback.close().await;
-    let kept = path.with_extension("merged.db");
-    fs::rename(&path, &kept).map_err(|error| Fail::new(5, format!("{} cannot be renamed: {error}", path.display())))?;
+    let kept = path.with_extension(format!("merged-{}.db", app.clock.now().format("%Y%m%dT%H%M%S")));
+    match fs::rename(&path, &kept) {
+        // Another command was quicker.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        renamed => renamed.map_err(|error| Fail::new(5, format!("{} cannot be renamed: {error}", path.display())))?,
+    }
     anstream::eprintln!(
         "{count} emergency rotation(s) of {} are now in this journal; the file is kept as {}",
         path.display(),

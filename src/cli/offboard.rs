@@ -9,7 +9,7 @@ use chrono::{DateTime, Local, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    App, Fail, drive, load,
+    App, Fail, approve, drive, load,
     load::Loaded,
     plan,
     report::{document, tell, write},
@@ -320,6 +320,20 @@ impl Work<'_> {
         let (mut plan, ..) = fitted(self.app, &one.loaded, plan, self.what, self.ahead, &gate(&one.loaded, Some(self.journal)).await?);
         let by = self.what.revoke_by.map_or_else(String::new, |by| format!(", to be revoked by {}", report::clock(by)));
         plan.begun = Some(Begun { by: person(), why: Some(format!("offboarding of {}{by}", self.what.labels)) });
+        if one.loaded.book.require_approval {
+            let then = format!("keyroll run {}", report::words::quoted(&one.loaded.book.source.name));
+            match approve::ask(self.app, self.journal, &plan, approve::USUAL, &then).await? {
+                approve::Word::Awaited => {
+                    return Err(
+                        Fail::new(6, format!("`{}` waits for another person's approval", one.loaded.book.name)).next("keyroll status")
+                    );
+                }
+                approve::Word::Given(word) => {
+                    approve::take(self.app, self.journal, &word).await?;
+                    plan.approved = Some(word);
+                }
+            }
+        }
         let mut view = drive::view(self.app);
         let (rotation, lease) = run::open(self.app, &one.loaded, self.journal, plan, view.as_mut()).await?;
         one.rotation = Some(rotation.id.clone());

@@ -28,12 +28,21 @@ pub struct Known {
     ids: Vec<(KeyId, Role)>,
     versions: Vec<HashMap<Version, Option<Role>>>,
     digests: Vec<(String, Role)>,
+    /// How many keys were given up when this was read.
+    formers: usize,
 }
 
 impl Known {
     /// Nothing known yet.
     pub fn new(salt: &[u8], stores: usize) -> Self {
-        Self { salt: salt.to_vec(), prints: Vec::new(), ids: Vec::new(), versions: vec![HashMap::new(); stores], digests: Vec::new() }
+        Self {
+            salt: salt.to_vec(),
+            prints: Vec::new(),
+            ids: Vec::new(),
+            versions: vec![HashMap::new(); stores],
+            digests: Vec::new(),
+            formers: 0,
+        }
     }
 
     /// What a rotation's records tell.
@@ -47,6 +56,12 @@ impl Known {
     pub fn update(&mut self, rotation: &Rotation) {
         self.prints.clear();
         self.ids.clear();
+        // What a given-up key's digest or version was read as is no proof of its successor.
+        if self.formers != rotation.formers.len() {
+            self.formers = rotation.formers.len();
+            self.digests.clear();
+            self.versions.iter_mut().for_each(HashMap::clear);
+        }
         if let Some(old) = &rotation.plan.old {
             self.prints.push((old.fingerprint.clone(), Role::Old));
             self.ids.extend(old.id.clone().map(|id| (id, Role::Old)));

@@ -70,7 +70,9 @@ impl Hands<'_> {
             let candidates = listed.iter().map(|key| Candidate {
                 id: &key.id,
                 named_ours: key.name.as_ref().is_some_and(|name| rotation.names.contains(name)),
-                known: rotation.plan.listed.contains(&key.id),
+                // What was there before our first create is not ours, listed then or not.
+                known: rotation.plan.listed.contains(&key.id)
+                    || key.created_at.zip(rotation.first_create).is_some_and(|(made, first)| made < first - second),
                 made_since: key.created_at.zip(rotation.first_create).map(|(made, first)| made >= first - second && made <= last),
                 used: key.last_used.is_some(),
             });

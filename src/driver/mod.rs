@@ -145,6 +145,12 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
                     runner.clock.sleep(wait).await;
                     Step::Again
                 }
+                // Once it is due nothing else is done before it is deleted.
+                (Err(Halt::Outside(failure)), None) if rotation.state.paying() && !runner.stop.is_cancelled() => {
+                    hands.view.see(&Sight::Retrying { what: &failure.what, wait: BETWEEN });
+                    rest(runner, BETWEEN).await;
+                    Step::Again
+                }
                 (step, _) => step?,
             },
         };
@@ -156,6 +162,10 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
         let failed = matches!(event, Event::Lost(_)).then(|| said(&detail));
         commit(runner, &mut hands, rotation, lease, event, detail).await?;
         match failed {
+            Some(what) if rotation.state.paying() => {
+                hands.view.see(&Sight::Retrying { what: &what, wait: BETWEEN });
+                rest(runner, BETWEEN).await;
+            }
             Some(what) => back_off(runner, &mut hands, &mut lost, what).await?,
             None => lost = if matches!(event, Event::Did(_)) { Tries::new(runner.patience) } else { lost },
         }

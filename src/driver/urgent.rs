@@ -21,10 +21,10 @@ pub const PATIENCE: Duration = Duration::from_secs(3);
 /// What a person or the journal says of the key that leaked.
 #[derive(Clone, Debug, Default)]
 pub struct Suspect {
-    /// Its exact id.
-    pub id: Option<KeyId>,
-    /// Its value's fingerprint.
-    pub fingerprint: Option<Fingerprint>,
+    /// The exact id that a person named.
+    pub said: Option<KeyId>,
+    /// The key that the journal last saw in use.
+    pub known: Option<(KeyId, Fingerprint)>,
     /// Only what the deletion needs is read: it comes first.
     pub quick: bool,
 }
@@ -51,8 +51,18 @@ pub async fn urgent(
         Some(Credential { id, secret })
     });
     let print = held.as_ref().map(|credential| credential.secret.fingerprint(&overrides.salt));
-    let known = suspect.fingerprint.is_some() && (print.is_none() || print == suspect.fingerprint);
+    let journaled = suspect.known.as_ref().filter(|(_, known)| print.as_ref().is_none_or(|print| print == known));
+    let journaled = journaled.filter(|(id, _)| suspect.said.as_ref().is_none_or(|said| said == id));
+    let known = journaled.is_some();
+    let prints: std::collections::BTreeSet<Fingerprint> = snapshots
+        .iter()
+        .zip(&book.stores)
+        .filter_map(|(snapshot, spec)| Some(snapshot.as_ref()?.fields.get(secret_field(spec))?.fingerprint(&overrides.salt)))
+        .collect();
     let mut notes: Vec<String> = unread.iter().map(|(store, why)| format!("{store} cannot be read: {why}")).collect();
+    if prints.len() > 1 {
+        notes.push("THE STORES HOLD DIFFERENT KEYS: all of them get the new one, and only the one named above is deleted; delete the other by hand".into());
+    }
     let mut listed = Vec::new();
     if !suspect.quick || !known {
         match soon(clock, world.provider.list()).await {
@@ -60,8 +70,8 @@ pub async fn urgent(
             Err(why) => notes.push(format!("the provider's keys cannot be listed: {why}")),
         }
     }
-    let (id, proof) = match (&suspect.id, &held) {
-        (Some(id), _) if known => (Some(id.clone()), Some("the journal's own fingerprint of it".to_owned())),
+    let (id, proof) = match (&suspect.said, &held) {
+        _ if known => (journaled.map(|(id, _)| id.clone()), Some("the journal's own fingerprint of it".to_owned())),
         (said, Some(credential)) => identified(world, clock, credential, &listed, said.as_ref(), &mut notes).await?,
         (Some(id), None) => {
             notes.push(format!("no store can be read: that {id} is the key in use is a person's word"));
@@ -75,7 +85,7 @@ pub async fn urgent(
     };
     let told = listed.iter().find(|key| Some(&key.id) == id.as_ref());
     let old = OldKey {
-        fingerprint: print.or_else(|| suspect.fingerprint.clone()).unwrap_or_else(Fingerprint::unknown),
+        fingerprint: print.or_else(|| journaled.map(|(_, print)| print.clone())).unwrap_or_else(Fingerprint::unknown),
         proof,
         created_at: told.and_then(|key| key.created_at),
         expires_at: told.and_then(|key| key.expires_at),

@@ -259,7 +259,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn take_in(&self, name: &str, records: &[Record]) -> Result<(), JournalError> {
-        self.ledger.take_in(name, records).await
+        within(self.ledger.take_in(name, records)).await
     }
 
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
@@ -267,7 +267,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn hashes(&self, rotation: Option<&RotationId>) -> Result<Vec<String>, JournalError> {
-        self.ledger.hashes(rotation).await
+        within(self.ledger.hashes(rotation)).await
     }
 
     async fn decrees(&self) -> Result<Vec<Decreed>, JournalError> {

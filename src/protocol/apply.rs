@@ -259,6 +259,8 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         (Query::Watched, Yes) => to(s, Phase::Soak),
         (Query::Watched, No | Bad) => to(s, Phase::BackEnable),
 
+        // Somebody else deleted what the provider did not delete for us.
+        (Query::Dead(Role::Old), Yes) if s.old_leak == Debt::Stuck => return saw(&State { old_leak: Debt::Paid, ..*s }, query, answer),
         (Query::Dead(_), Yes) => match s.phase {
             Phase::BackDead => finish(&State { minted: false, dead: true, ..*s }, End::RolledBack),
             // Looked at while the rotation is held: somebody does not prove the new key.

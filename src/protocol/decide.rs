@@ -57,9 +57,11 @@ fn forced(s: &State) -> Option<Action> {
             Debt::None | Debt::Later | Debt::Stuck | Debt::Paid => {}
         }
     }
+    let debts = [s.old_leak, s.former.0];
+    let paid = debts.contains(&Debt::Paid) && !debts.contains(&Debt::Stuck) && s.new_leak == Debt::None;
     match s.held? {
         _ if s.owes() => Some(Action::Wait(Pause::Revoke)),
-        Why::NotVerified if s.phase == Phase::All && s.old_leak == Debt::Paid && !s.dead => Some(Action::Look(Query::Dead(Role::Old))),
+        Why::NotVerified if s.phase == Phase::All && paid && !s.dead => Some(Action::Look(Query::Dead(Role::Old))),
         _ => None,
     }
 }

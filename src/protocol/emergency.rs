@@ -12,7 +12,7 @@ use super::{
 
 /// Whether these keys can be said to have leaked, as the rotation stands.
 pub(super) fn allowed(s: &State, leak: Leak) -> bool {
-    let old = s.rules.kind == Kind::Rotate || matches!(s.old_leak, Debt::Owed | Debt::Begun | Debt::Stuck);
+    let old = s.rules.kind == Kind::Rotate || matches!(s.old_leak, Debt::Later | Debt::Owed | Debt::Begun | Debt::Stuck);
     let new = s.minted && s.new_leak != Debt::Paid;
     s.ended().is_none()
         && match leak {
@@ -25,10 +25,13 @@ pub(super) fn allowed(s: &State, leak: Leak) -> bool {
 /// The leak is known: the debts stand, and the main line turns.
 pub(super) fn declared(s: &State, leak: Leak, urgency: Urgency) -> State {
     let (old, new) = (leak != Leak::New, leak != Leak::Old);
-    let mut n = State { held: None, proof: Proof::None, tries: 1, due: s.due || urgency == Urgency::RevokeFirst, ..*s };
+    let mut n = State { held: None, proof: Proof::None, tries: 1, due: s.paying() || urgency == Urgency::RevokeFirst, ..*s };
     n.former.0 = asked_again(n.former.0);
     n.old_leak = old_asked_again(s);
     n.new_leak = asked_again(n.new_leak);
+    if old && n.old_leak == Debt::Later {
+        n.old_leak = Debt::Owed;
+    }
     if old && n.old_leak == Debt::None {
         n.old_leak = match s.phase {
             // Without its id nobody can delete it; the main line still gets everybody off it.
@@ -100,6 +103,8 @@ pub(super) fn give_up_new(s: &State) -> State {
     let former = match (s.former, gone) {
         (former, true) => former,
         ((Debt::None | Debt::Paid, _), false) => (debt, 1),
+        // What leaked now does not wait for what only was given up, or could not be deleted.
+        ((Debt::Later | Debt::Stuck, left), false) if matches!(debt, Debt::Owed | Debt::Begun) => (Debt::Owed, left.saturating_add(1)),
         ((first, left), false) => (first, left.saturating_add(1)),
     };
     let old_leak = match s.old_leak {

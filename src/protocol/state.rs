@@ -251,6 +251,11 @@ impl State {
         [self.old_leak, self.new_leak, self.former.0].contains(&Debt::Owed)
     }
 
+    /// Whether a key is being deleted, or is to be, before anything else.
+    pub fn paying(&self) -> bool {
+        [Role::Old, Role::New, Role::Former].iter().any(|role| self.forced(*role))
+    }
+
     /// Whether deleting this role's key comes before anything else.
     pub fn forced(&self, role: Role) -> bool {
         self.due && matches!(self.debt(role), Debt::Owed | Debt::Begun)

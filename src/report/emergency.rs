@@ -5,8 +5,9 @@ use super::{
     time::{clock, rough},
 };
 use crate::{
+    ids::KeyId,
     playbook::{Instances, Playbook},
-    protocol::{Debt, Leak, Urgency},
+    protocol::{Debt, End, Leak, Role, Urgency},
     record::{Emergency, Plan},
     rotation::Rotation,
 };
@@ -45,6 +46,20 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
             lines
                 .push("  its limits and restrictions cannot be copied once it is deleted: the new key gets the provider's defaults".into());
         }
+        Urgency::ReplaceFast if leak == Leak::New => {
+            lines.push(
+                "  first: every store and service goes back to the old key where that was not touched yet, else on to another new one"
+                    .into(),
+            );
+            lines.push(format!(
+                "  then: the leaked key is deleted as soon as every instance is off it, at the latest at {}",
+                clock(emergency.revoke_at)
+            ));
+            lines.push(format!(
+                "  MAY BREAK: whoever is not off it by then, of {}; it is revoked all the same, and they are listed",
+                readers.join(", ")
+            ));
+        }
         Urgency::ReplaceFast => {
             lines.push("  first: another key is made, tried, written to every store, and every service is made to pick it up".into());
             lines.push(format!(
@@ -67,23 +82,34 @@ pub fn aftermath(rotation: &Rotation) -> Vec<String> {
     let Some(emergency) = &rotation.emergency else { return Vec::new() };
     let s = &rotation.state;
     let debts = [s.old_leak, s.new_leak, s.former.0];
-    let discarded = debts.iter().all(|debt| *debt == Debt::None);
-    let ids: Vec<&str> = emergency.leaked.iter().map(|id| id.as_str()).collect();
-    let ids = ids.join(", ");
     let unpaid = debts.iter().any(|debt| matches!(debt, Debt::Owed | Debt::Begun | Debt::Stuck));
+    let named = |ids: &[&KeyId]| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+    // What was looked at: the old key and what was given up, or the new key where the old one was gone back to.
+    let looked = |id: &KeyId| {
+        let old = rotation.key(Role::Old) == Some(id) || rotation.formers.iter().any(|former| former.id == *id);
+        let back = s.ended() == Some(End::RolledBack) && rotation.key(Role::New) == Some(id);
+        s.dead && (back || old && s.ended() != Some(End::RolledBack))
+    };
+    let works =
+        |id: &KeyId| !rotation.tombstones.contains(id) || s.minted && s.new_leak != Debt::Paid && rotation.key(Role::New) == Some(id);
+    let alive: Vec<&KeyId> = emergency.leaked.iter().filter(|id| works(id)).collect();
+    let (proved, deleted): (Vec<&KeyId>, Vec<&KeyId>) = emergency.leaked.iter().filter(|id| !works(id)).partition(|id| looked(id));
     let mut lines = vec![String::new()];
-    lines.push(if s.dead && !unpaid {
-        paint(Ink::Good, &format!("CONTAINED: the provider refuses what leaked ({ids})"))
-    } else if discarded && emergency.leaked.iter().all(|id| rotation.tombstones.contains(id)) {
-        paint(
-            Ink::Warn,
-            &format!("The leaked key {ids} was deleted before any store served it; that the provider refuses it was not looked at"),
-        )
-    } else if unpaid {
-        paint(Ink::Bad, &format!("NOT CONTAINED: the leaked key works ({ids})"))
+    if unpaid || !alive.is_empty() {
+        let which = if alive.is_empty() { named(&emergency.leaked.iter().collect::<Vec<_>>()) } else { named(&alive) };
+        lines.push(paint(Ink::Bad, &format!("NOT CONTAINED: a leaked key works ({which})")));
+    } else if !proved.is_empty() && deleted.is_empty() {
+        lines.push(paint(Ink::Good, &format!("CONTAINED: the provider refuses what leaked ({})", named(&proved))));
+    } else if emergency.leaked.is_empty() && s.dead {
+        lines.push(paint(Ink::Good, "CONTAINED: the provider refuses what leaked"));
     } else {
-        paint(Ink::Warn, &format!("NOT PROVED YET: what leaked is deleted ({ids}), and that the provider refuses it is not seen yet"))
-    });
+        let text =
+            format!("NOT PROVED YET: what leaked is deleted ({}), and that the provider refuses it is not seen yet", named(&deleted));
+        lines.push(paint(Ink::Warn, &text));
+        if !proved.is_empty() {
+            lines.push(format!("the provider refuses {}", named(&proved)));
+        }
+    }
     if !rotation.missing.is_empty() && s.due {
         lines.push(paint(Ink::Warn, &format!("Not verified when it was revoked: {}", super::words::some(&rotation.missing, 20))));
     }

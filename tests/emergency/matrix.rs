@@ -13,7 +13,7 @@ async fn the_old_key_leaked(mode: &str) {
     for situation in SITUATIONS {
         let story = format!("{mode}, {situation:?}");
         let scene = Scene::set(situation).await;
-        let said = expect(&scene.emergency(&["--mode", mode, "--yes"]).await, 0);
+        let said = expect(&scene.emergency(&["--mode", mode, "--leaked", "current", "--yes"]).await, 0);
         assert!(said.contains("CONTAINED: the provider refuses"), "{story}: {said}");
         assert!(said.find("BREAK") < said.find("declared an emergency"), "{story}: it says what breaks before it begins: {said}");
         assert!(!scene.lives(&scene.old).await, "{story}: the leaked key is revoked");
@@ -123,7 +123,7 @@ async fn a_running_rotation_takes_the_emergency_over() {
     let playbook = scene.stage.playbook();
     let mut running = scene.stage.start(&["run", playbook.to_str().unwrap(), "--output", "json"]);
     scene.stage.until_promoted(&mut running).await;
-    let said = expect(&scene.emergency(&["--yes"]).await, 0);
+    let said = expect(&scene.emergency(&["--leaked", "current", "--yes"]).await, 0);
     assert!(said.contains("being driven by another keyroll"), "{said}");
     assert!(running.wait().await.unwrap().success());
     assert!(!scene.lives(&scene.old).await, "{said}");

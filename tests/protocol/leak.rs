@@ -98,7 +98,7 @@ impl Witness for Guard {
                 self.old.leaked |= leak != Leak::New;
                 self.new.leaked |= leak != Leak::Old;
                 (self.old.denied, self.new.denied) = (false, false);
-                self.due |= urgency == Urgency::RevokeFirst;
+                self.due = urgency == Urgency::RevokeFirst || self.due && before.paying();
                 // What was proved at the very end stays proved.
                 self.refused &= leak == Leak::Old && matches!(before.phase, Phase::Sweep(_) | Phase::Stray(Some(_)));
             }
@@ -120,7 +120,11 @@ impl Witness for Guard {
             Event::Refused(Effect::Disable | Effect::Enable, Refusal::Gone) => (self.old.buried, self.old.gone) = (true, true),
             Event::Refused(Effect::Delete(Role::Old), _) => self.old.denied = true,
             Event::Refused(Effect::Delete(Role::New), _) => self.new.denied = true,
-            Event::Saw(Query::Dead(_), answer) => self.refused = answer == Answer::Yes,
+            Event::Saw(Query::Dead(role), answer) => {
+                self.refused = answer == Answer::Yes;
+                // The provider refused to delete it, and refuses it: somebody else deleted it.
+                self.old.gone |= role == Role::Old && self.refused && before.debt(Role::Old) == Debt::Stuck;
+            }
             Event::Saw(Query::Stores(role), answer) => self.stores = (answer == Answer::Yes).then_some(role),
             _ => {}
         }
