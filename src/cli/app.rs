@@ -61,7 +61,7 @@ impl App {
         if self.journal.get().is_none()
             && let Some(found) = self.place()?.open_existing().await?
         {
-            super::fallback::merge(self, found.as_ref()).await?;
+            super::fallback::remind(self)?;
             // Whoever was quicker opened the same one.
             let _ = self.journal.set(found);
         }

@@ -1,7 +1,7 @@
 //! Where an emergency is recorded while the journal cannot be written, and how it comes back.
 //!
 //! The fallback is a journal of its own, on this machine, as durable as any. As soon as the journal answers again, the
-//! next command takes the ended rotations in and says so.
+//! next `run` or `emergency` takes the ended rotations in and says so; verbs that only read say that they are not in it yet.
 
 use std::{fs, path::PathBuf};
 
@@ -39,6 +39,21 @@ pub async fn open(app: &App, down: Fail) -> Result<SqliteJournal, Fail> {
             .detail("neither the journal nor its fallback can be written, and nothing is done without a record")
             .next("keyroll emergency PLAYBOOK --print    (what to type by hand)")),
     }
+}
+
+/// Says that an emergency is not in the journal yet: for verbs that only read.
+///
+/// # Errors
+/// Where this user has no home.
+pub fn remind(app: &App) -> Result<(), Fail> {
+    let path = path(app)?;
+    if fs::symlink_metadata(&path).is_ok() {
+        anstream::eprintln!(
+            "warning: an emergency is recorded in {}, and not in this journal yet; `keyroll run` takes it in",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// Takes in what an emergency left in the fallback, once all of it is over.

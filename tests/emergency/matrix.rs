@@ -236,3 +236,55 @@ async fn without_the_journal_the_key_goes_or_it_is_said_why_not() {
     }
     assert_eq!((gone, said_why), (16, 4), "only Grace and Held have the new key in the store");
 }
+
+/// Services use both keys of an open rotation: a slip would delete the good one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_both_keys_are_in_use_the_leaked_one_must_be_named() {
+    for situation in [Situation::Grace, Situation::Held, Situation::RollingBack] {
+        let scene = Scene::set(situation).await;
+        let said = expect(&scene.emergency(&["--mode", "revoke-first", "--yes"]).await, 2);
+        let (old, new) = (&scene.old, scene.new.as_ref().unwrap());
+        assert!(said.contains(&format!("--leaked current    # {old}")), "{situation:?}: {said}");
+        assert!(said.contains(&format!("--leaked new        # {new}")), "{situation:?}: {said}");
+        assert!(scene.lives(old).await && scene.lives(new).await, "{situation:?}: nothing was changed");
+    }
+}
+
+/// A suggested command means the same key as the one that was typed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn suggested_commands_name_the_key_that_was_named() {
+    let scene = Scene::set(Situation::Grace).await;
+    scene.store.down().await;
+    let said = expect(&scene.emergency(&["--leaked", "new", "--since", "2h", "--yes"]).await, 5);
+    for line in said.lines().filter(|line| line.contains("next: keyroll emergency")) {
+        assert!(line.contains("--leaked new") && line.contains("--since 2h"), "{line}");
+    }
+    assert_eq!(said.matches("next: keyroll emergency").count(), 2, "{said}");
+}
+
+/// What the journal last knew is no person's word: a key that somebody replaced by hand since is not taken for the leaked one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_replaced_by_hand_is_the_one_in_use() {
+    for mode in MODES {
+        let scene = Scene::set(Situation::Nothing).await;
+        expect(&scene.stage.keyroll(&["run", scene.stage.playbook().to_str().unwrap(), "--yes"]).await, 0);
+        let journaled = scene.stage.accessors().await.pop().unwrap();
+        let by_hand = scene.replaced_by_hand().await;
+        let said = expect(&scene.emergency(&["--mode", mode, "--yes"]).await, 0);
+        assert!(!scene.lives(&by_hand).await, "{mode}: the key in use leaked: {said}");
+        assert!(scene.lives(&journaled).await, "{mode}: nobody said anything of the other one: {said}");
+    }
+}
+
+/// Where neither the journal nor a fallback can be had, the commands for a person's own hands still can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_hand_needs_no_journal() {
+    let scene = Scene::set(Situation::Nothing).await;
+    std::fs::write(scene.stage.journal(), "").unwrap();
+    scene.journal_down(true);
+    let said = expect(&scene.emergency(&["--print"]).await, 0);
+    assert!(said.contains("LEAKED_KEY_ID") && said.contains("vault write"), "{said}");
+    let left: Vec<_> =
+        std::fs::read_dir(scene.stage.journal().parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name == "keyroll"), "it wrote a fallback: {left:?}");
+}

@@ -252,6 +252,22 @@ fn an_old_key_that_leaks_on_the_way_back_is_not_gone_back_to() {
 }
 
 #[test]
+fn a_second_leak_is_not_put_off_behind_a_key_that_was_only_given_up() {
+    let walk = Walk::new(PLAIN).until(Action::Wait(Pause::Grace)).asked(Ask::Rollback).until(Action::Do(Effect::Restore(0)));
+    // The second key is in use when it leaks too; the first new one was given up on the way.
+    let walk = walk.asked(FAST).until(Action::Look(Query::Everyone(Role::New))).asked(Ask::Emergency(Leak::New, Urgency::RevokeFirst));
+    assert_eq!(walk.state.former, (Debt::Owed, 2));
+    let told = walk.ends(End::Done);
+    let deleted = done(&told).iter().filter(|effect| **effect == Effect::Delete(Role::Former)).count();
+    assert_eq!(deleted, 2);
+    let (last, created) = (
+        told.iter().rposition(|a| *a == Action::Do(Effect::Delete(Role::Former))),
+        told.iter().position(|a| *a == Action::Do(Effect::Create)),
+    );
+    assert!(last < created, "both go before another key is made: {told:?}");
+}
+
+#[test]
 fn where_there_is_no_room_for_another_key_the_leaked_one_makes_it() {
     let walk = Walk::new(PLAIN).asked(FAST).refused(Effect::Create, Refusal::Quota);
     assert_eq!(walk.next(), Action::Intend(Effect::Delete(Role::Old)));

@@ -1,10 +1,10 @@
 //! `keyroll emergency`: a key leaked.
 
-use std::{
-    io::{IsTerminal, Write},
-    path::{Path, PathBuf},
-};
+mod ask;
 
+use std::path::{Path, PathBuf};
+
+use self::ask::{again, confirm, not_with_itself, settle_store, unplanned, unread};
 use super::{
     App, Fail, app,
     drive::{self, append, take},
@@ -18,7 +18,7 @@ use crate::{
     driver::{Suspect, Unread, urgent},
     ids::{KeyId, RotationId},
     playbook::EmergencyMode,
-    ports::{Clock, Journal, Note, Problem},
+    ports::{Clock, Journal, Note},
     protocol::{Ask, Event, Leak, Role, Urgency, allows},
     record::{Detail, Emergency},
     report,
@@ -139,11 +139,14 @@ async fn find(app: &App, journal: &dyn Journal, word: &str) -> Result<(Loaded, O
     if path.is_file() {
         let loaded = load::files(app, &[PathBuf::from(path)])?.pop().ok_or_else(|| Fail::usage("no playbook there"))?;
         // The newest one of this name that wrote to one of these stores: another playbook may have had the name.
-        let known = match journal.entries().await?.iter().find(|entry| entry.name == loaded.book.name) {
-            Some(entry) => Some(app::rotation(journal, &entry.rotation).await?),
-            None => None,
-        };
-        return Ok((loaded, known));
+        let here = |place: &str| loaded.world.stores.iter().any(|store| store.locator() == place);
+        for entry in journal.entries().await?.iter().filter(|entry| entry.name == loaded.book.name) {
+            let rotation = app::rotation(journal, &entry.rotation).await?;
+            if rotation.plan.stores.iter().any(|store| here(&store.locator)) {
+                return Ok((loaded, Some(rotation)));
+            }
+        }
+        return Ok((loaded, None));
     }
     let found = app::find(journal, Some(word)).await?;
     Ok((load::journaled(app, &found.plan.origin, &found.playbook)?, Some(found)))
@@ -206,17 +209,6 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     let event = Event::Asked(Ask::Emergency(Leak::Old, declared.urgency));
     append(app, journal, &mut lease, &mut rotation, event, Detail::Emergency(declared.emergency), view.as_mut()).await?;
     finish(app, loaded, journal, rotation, lease, view.as_mut()).await
-}
-
-/// Why nothing could begin, and what is left to do.
-fn unplanned(args: &Args, problems: Vec<Problem>) -> Fail {
-    let code = if problems.iter().any(|problem| problem.unreachable) { 5 } else { 2 };
-    let mut fail = Fail::new(code, "the emergency cannot begin: NOTHING WAS CHANGED, and the leaked key works");
-    for problem in problems {
-        fail = fail.detail(format!("{}\n    {}", problem.what, problem.hint));
-    }
-    let base = again(args);
-    fail.next(format!("{base} --leaked ID    # the leaked key's exact id")).next(format!("{base} --print    # what to type by hand"))
 }
 
 /// A rotation of this key is open, held or not: the emergency takes it over.
@@ -342,98 +334,4 @@ fn which(rotation: &Rotation, args: &Args) -> Result<Leak, Fail> {
             ))
             .next(format!("keyroll show {}", rotation.id))),
     }
-}
-
-async fn unread(app: &App, loaded: &Loaded) -> Unread {
-    let mut unread = Unread::new();
-    for store in &loaded.world.stores {
-        let why = tokio::select! {
-            biased;
-            got = store.read() => got.err().map(|failure| failure.to_string()),
-            () = app.clock.sleep(crate::driver::URGENT_PATIENCE) => Some("no answer".to_owned()),
-        };
-        unread.extend(why.map(|why| (store.locator(), why)));
-    }
-    unread
-}
-
-/// With a store that does not answer nobody can be given another key: revoke now, or wait for it.
-fn settle_store(app: &App, args: &Args, declared: &mut Declared, unread: &Unread) -> Result<(), Fail> {
-    if unread.is_empty() || declared.urgency == Urgency::RevokeFirst {
-        return Ok(());
-    }
-    let asks = args.store_down.is_none() && !args.yes && !app.json() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    for (store, why) in unread {
-        anstream::eprintln!("{store} cannot be read: {why}");
-    }
-    let revoke = match args.store_down {
-        Some(what) => what == StoreDown::Revoke,
-        None if asks => {
-            let items = [
-                "wait for it; the leaked key is deleted at its time anyway",
-                "revoke the leaked key now; who uses it is down until the store is back",
-            ];
-            let chosen = dialoguer::Select::new().with_prompt("The new key cannot be written now").items(items).default(0).interact();
-            chosen.map_err(|_| Fail::usage("not confirmed; nothing was changed"))? == 1
-        }
-        None => {
-            let mut fail =
-                Fail::new(5, "a store cannot be reached, so nobody can be given another key; NOTHING WAS CHANGED and the leaked key works");
-            for (store, why) in unread {
-                fail = fail.detail(format!("{store}: {why}"));
-            }
-            let mut base = again(args) + " --yes";
-            if let Some(leaked) = &args.leaked {
-                base += &format!(" --leaked {}", crate::playbook::quoted(leaked));
-            }
-            return Err(fail
-                .next(format!("{base} --mode revoke-first    # the leaked key goes now; services are down until the store is back"))
-                .next(format!("{base} --store-down wait      # tries until the store answers; the leaked key goes at its time")));
-        }
-    };
-    if revoke {
-        declared.urgency = Urgency::RevokeFirst;
-        declared.emergency.revoke_at = app.clock.now();
-    }
-    Ok(())
-}
-
-/// A key that is called with to make its successor cannot go before it.
-fn not_with_itself(args: &Args, loaded: &Loaded, declared: &Declared) -> Result<(), Fail> {
-    if declared.urgency == Urgency::ReplaceFast || loaded.world.provider.rotates_own().is_none() {
-        return Ok(());
-    }
-    let base = format!("keyroll emergency {} --reason '…'", crate::playbook::quoted(&args.playbook));
-    Err(Fail::usage("revoke-first cannot be: the new key is made with the leaked one. NOTHING WAS CHANGED, and the leaked key works")
-        .next(format!("{base} --mode replace-fast --revoke-at 1m    # another key first; the leaked one is deleted with it")))
-}
-
-/// The command as it was typed, without what is to be chosen.
-fn again(args: &Args) -> String {
-    let mut base = format!("keyroll emergency {} --reason '…'", crate::playbook::quoted(&args.playbook));
-    for (flag, value) in [("--revoke-at", &args.revoke_at), ("--since", &args.since)] {
-        if let Some(value) = value {
-            base += &format!(" {flag} {}", crate::playbook::quoted(value));
-        }
-    }
-    base
-}
-
-/// What will break is shown; then a person types the playbook's name.
-fn confirm(app: &App, args: &Args, name: &str, will: &str) -> Result<(), Fail> {
-    if !app.json() {
-        anstream::print!("{will}");
-    }
-    if args.yes {
-        return Ok(());
-    }
-    let not = || Fail::usage("not confirmed; nothing was changed, and the leaked key still works");
-    if app.json() || !std::io::stdin().is_terminal() {
-        return Err(not().next("the same command with --yes"));
-    }
-    eprint!("Type the playbook's name ({name}) to begin: ");
-    let _ = std::io::stderr().flush();
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|_| not())?;
-    if line.trim() == name { Ok(()) } else { Err(not()) }
 }
