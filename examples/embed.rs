@@ -52,6 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         identities: &build::identities(&book, &world),
         event: Event::Planned,
         detail: Detail::Planned(Box::new(plan)),
+        then: None,
         at: clock.now(),
     };
     let mut lease = journal.open(opening).await?;

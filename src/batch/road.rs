@@ -19,7 +19,7 @@ use crate::{
 /// How soon a freeze holds that is ordered while a rotation is driven.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// Begins a rotation: its first record is its plan, with the playbook's text.
+/// Begins a rotation: its first record is its plan, with the playbook's text; `then` is written with it, or not at all.
 ///
 /// # Errors
 /// The journal's; [`JournalError::Open`] where the key is being rotated already.
@@ -28,6 +28,7 @@ pub async fn begin(
     clock: &dyn Clock,
     item: &Item,
     plan: Plan,
+    then: Option<(Event, Detail)>,
     view: &mut dyn View,
 ) -> Result<(Rotation, Lease), JournalError> {
     let id = RotationId::at(clock.now(), fastrand::u128(..));
@@ -38,15 +39,19 @@ pub async fn begin(
         identities: &identities,
         event: Event::Planned,
         detail: Detail::Planned(Box::new(plan)),
+        then,
         at: clock.now(),
     };
     let lease = journal.open(opening).await?;
     let records = journal.records(&id).await?;
-    let rotation = fold(&id, &records)?;
-    if let Some(first) = records.first() {
-        view.see(&Sight::Recorded(&rotation, first));
+    for known in 1..=records.len() {
+        let so_far = records.get(..known).unwrap_or_default();
+        let rotation = fold(&id, so_far)?;
+        if let Some(record) = so_far.last() {
+            view.see(&Sight::Recorded(&rotation, record));
+        }
     }
-    Ok((rotation, lease))
+    Ok((fold(&id, &records)?, lease))
 }
 
 /// Takes an open rotation over. None: it ended in the meantime.

@@ -303,7 +303,7 @@ impl Batch<'_> {
             Err(code) => return Ok((outcome(name, None, "due, not begun: its approval could not be taken", code), None)),
         }
         let mut view = self.host.view();
-        match road::begin(self.journal, self.clock, item, plan, view.as_mut()).await {
+        match road::begin(self.journal, self.clock, item, plan, None, view.as_mut()).await {
             Ok((rotation, lease)) => self.steer(item, times, rotation, lease, view).await,
             Err(JournalError::Open(id)) => Ok((outcome(name, Some(&id), "another keyroll has just begun it", 6), None)),
             Err(error) => Err(error),

@@ -97,7 +97,7 @@ pub async fn open(
     view: &mut dyn crate::sight::View,
 ) -> Result<(Rotation, crate::ports::Lease), Fail> {
     plan.begun.get_or_insert_with(|| Begun { by: person(), why: None });
-    Ok(batch::begin(journal, &app.clock, loaded, plan, view).await?)
+    Ok(batch::begin(journal, &app.clock, loaded, plan, None, view).await?)
 }
 
 /// On a terminal a person says yes; elsewhere nobody is asked.

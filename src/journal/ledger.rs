@@ -127,20 +127,19 @@ impl Ledger {
         chain::verify_decrees(&rows.iter().map(row).collect::<Done<Vec<_>>>()?)
     }
 
-    /// Claims and first record, all or nothing; the answer is the first (sequence, hash).
+    /// Claims and first records, all or nothing; the answer is the last (sequence, hash).
     pub async fn open(&self, opening: Opening<'_>) -> Done<Tip> {
         let rotation = opening.rotation;
-        let record = Record {
-            schema: SCHEMA,
-            rotation: rotation.clone(),
-            seq: 1,
-            epoch: 1,
-            at: opening.at,
-            event: opening.event,
-            detail: opening.detail,
-        };
-        let body = chain::body(&record)?;
-        let tip = Tip { seq: 1, head: chain::link(&chain::root(&rotation), &body) };
+        let first = [(opening.event, opening.detail)].into_iter().chain(opening.then);
+        let mut tip = Tip { seq: 0, head: chain::root(&rotation) };
+        let mut records = Vec::new();
+        for (event, detail) in first {
+            let (rotation, seq) = (rotation.clone(), tip.seq + 1);
+            let record = Record { schema: SCHEMA, rotation, seq, epoch: 1, at: opening.at, event, detail };
+            let body = chain::body(&record)?;
+            tip = Tip { seq, head: chain::link(&tip.head, &body) };
+            records.push((record, body, tip.head.clone()));
+        }
         let mut tx = self.write().await?;
         // In order, so that two openings never wait for each other's claims crosswise.
         for identity in opening.identities.iter().collect::<BTreeSet<_>>() {
@@ -153,11 +152,13 @@ impl Ledger {
                 }
             }
         }
-        let begin = sqlx::query(BEGIN_ROTATION).bind(rotation.as_str()).bind(opening.name).bind(1i64).bind(1i64).bind(&tip.head);
+        let begin = sqlx::query(BEGIN_ROTATION).bind(rotation.as_str()).bind(opening.name).bind(1i64).bind(small(tip.seq)?).bind(&tip.head);
         if begin.execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?.rows_affected() != 1 {
             return Err(JournalError::Down(format!("it already has a rotation {rotation}: begin again, for a new id")));
         }
-        self.insert(&mut tx, &record, &body, &tip.head).await?;
+        for (record, body, hash) in &records {
+            self.insert(&mut tx, record, body, hash).await?;
+        }
         self.hold(&mut tx, &rotation, 1).await?;
         if let Err(error) = tx.commit().await {
             self.settle(&error, &rotation, 1, None, &tip).await?;

@@ -61,6 +61,9 @@ pub struct Opening<'a> {
     pub event: Event,
     /// Its detail: the plan.
     pub detail: Detail,
+    /// A second record that is written with the first one, or not at all: a rotation that begins because of a leak is never there
+    /// without it.
+    pub then: Option<(Event, Detail)>,
     /// The writer's clock.
     pub at: DateTime<Utc>,
 }
@@ -92,7 +95,7 @@ pub trait Journal: Send + Sync {
     fn id(&self) -> &str;
     /// The salt of its fingerprints.
     fn salt(&self) -> &[u8];
-    /// Begins a rotation: claims its identities and writes its first record, all or nothing.
+    /// Begins a rotation: claims its identities and writes its first records, all or nothing.
     async fn open(&self, opening: Opening<'_>) -> Result<Lease, JournalError>;
     /// Takes a rotation over, with a higher epoch.
     async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError>;
@@ -127,7 +130,8 @@ pub trait Journal: Send + Sync {
     async fn clock(&self) -> Result<Option<DateTime<Utc>>, JournalError> {
         Ok(None)
     }
-    /// Waits until leases that were dropped are given back. Without it a process that ends at once leaves them to lapse.
+    /// Tidies up at a process's end: leases that were dropped are given back, and nothing can be asked of it any more. Without it they
+    /// lapse.
     async fn close(&self) {}
     /// The hashes of a rotation's chain (none: of the decrees'), checked: the one before the first record, then each record's.
     /// The last is the chain's head.

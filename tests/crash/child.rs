@@ -67,8 +67,15 @@ pub async fn run() {
     let id = RotationId::at(clock.now(), 7);
     let identities = build::identities(&book, &world);
     let detail = Detail::Planned(Box::new(plan));
-    let opening =
-        Opening { rotation: id.clone(), name: &book.name, identities: &identities, event: Event::Planned, detail, at: clock.now() };
+    let opening = Opening {
+        rotation: id.clone(),
+        name: &book.name,
+        identities: &identities,
+        event: Event::Planned,
+        detail,
+        then: None,
+        at: clock.now(),
+    };
     let mut lease = journal.open(opening).await.unwrap();
     let mut rotation = Rotation::fold(&journal.records(&id).await.unwrap()).unwrap();
     let stop = CancellationToken::new();

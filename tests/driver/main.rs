@@ -58,6 +58,7 @@ impl Bench {
             identities: &[],
             event: Event::Planned,
             detail: Detail::Planned(Box::new(plan)),
+            then: None,
             at: self.clock.now(),
         };
         self.ledger.open(opening).await.unwrap();

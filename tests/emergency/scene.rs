@@ -104,6 +104,7 @@ impl Scene {
             identities: &build::identities(&book, &world),
             event: Event::Planned,
             detail: Detail::Planned(Box::new(plan)),
+            then: None,
             at: clock.now(),
         };
         let mut lease = journal.open(opening).await.unwrap();

@@ -84,6 +84,7 @@ impl Desk {
             identities: &identities(&self.playbook, &self.world),
             event: Event::Planned,
             detail: Detail::Planned(Box::new(plan(&self.playbook))),
+            then: None,
             at: begin(),
         };
         let mut lease = self.journal.open(opening).await.unwrap();

@@ -135,7 +135,8 @@ pub fn plan() -> Plan {
 pub async fn begin(journal: &dyn Journal, rotation: &str, identities: &[&str]) -> Result<Lease, JournalError> {
     let identities: Vec<_> = identities.iter().map(|text| Identity::new(*text)).collect();
     let detail = Detail::Planned(Box::new(plan()));
-    let opening = Opening { rotation: id(rotation), name: "example", identities: &identities, event: Event::Resumed, detail, at: at() };
+    let opening =
+        Opening { rotation: id(rotation), name: "example", identities: &identities, event: Event::Resumed, detail, then: None, at: at() };
     journal.open(opening).await
 }
 
