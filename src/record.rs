@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The version of [`Record`]'s form. Older ones are read (what they lack has a default); a newer one is not acted upon.
-pub const SCHEMA: u16 = 2;
+pub const SCHEMA: u16 = 3;
 
 /// One event of one rotation, as it stands in the journal.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -400,6 +400,26 @@ pub enum Decree {
         /// Why, in words.
         because: String,
     },
+    /// A person was asked about a key that nothing here explains, and keeps it.
+    Kept {
+        /// The provider, in its own description: an id is one only there.
+        provider: String,
+        /// The exact id.
+        key: KeyId,
+        /// Why.
+        reason: String,
+    },
+    /// What a leaked key was used for, as its provider told when its emergency was over.
+    Usage {
+        /// The rotation.
+        rotation: RotationId,
+        /// The leaked key.
+        key: KeyId,
+        /// Since when.
+        from: DateTime<Utc>,
+        /// The figures.
+        used: Used,
+    },
     /// Marks of another journal are no longer refused: it is lost, and this one takes its place.
     Adopted {
         /// The other journal's id.
@@ -414,6 +434,30 @@ pub enum Decree {
         /// The rotations.
         rotations: Vec<RotationId>,
     },
+}
+
+/// What a key was used for in some time. A figure that the provider does not tell is none.
+#[derive(Default, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Used {
+    /// Which calls are counted, where it is not all of them: `completions`.
+    pub counted: String,
+    /// Calls that were served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+    /// Tokens sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Tokens received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// What it cost, in millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_usd: Option<u64>,
+    /// Since when that is counted, where it is another time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_from: Option<DateTime<Utc>>,
+    /// When the provider was asked; its figures come late.
+    pub as_of: DateTime<Utc>,
 }
 
 /// A decree in its place.

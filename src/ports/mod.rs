@@ -17,9 +17,10 @@ pub use self::{
     failure::{Failure, Fate, Got, Problem},
     journal::{Entry, Journal, JournalError, Lease, Note, Opening},
     notifier::{Advice, Notice, Notifier, Outlet},
-    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Used, Wanted},
+    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Wanted},
     store::{Change, Mark, Snapshot, Store},
 };
+pub use crate::record::Used;
 use crate::{playbook::SecretRef, secret::Secret};
 
 /// One consumer's adapters; a job has neither discovery nor health.

@@ -9,6 +9,7 @@ use super::{Got, Problem};
 use crate::{
     ids::{Identity, KeyId},
     playbook::SecretRef,
+    record::Used,
     rotation::Tombstone,
     secret::Secret,
 };
@@ -169,21 +170,4 @@ pub trait Usage: Send + Sync {
     async fn since(&self, _key: &KeyId, _from: DateTime<Utc>) -> Got<Option<Used>> {
         Ok(None)
     }
-}
-
-/// What a key was used for in some time. A figure that the provider does not tell is none.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Used {
-    /// Which calls are counted, where it is not all of them: `completions`.
-    pub counted: &'static str,
-    /// Calls that were served.
-    pub requests: Option<u64>,
-    /// Tokens sent.
-    pub input_tokens: Option<u64>,
-    /// Tokens received.
-    pub output_tokens: Option<u64>,
-    /// What it cost, in US dollars.
-    pub cost_usd: Option<f64>,
-    /// When the provider was asked; its figures come late.
-    pub as_of: DateTime<Utc>,
 }

@@ -15,5 +15,5 @@ pub use apply::{Illegal, allows, apply};
 pub use decide::{decide, gated};
 pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, settle, short};
 pub use state::{Debt, Phase, Proof, Rules, Stand, State};
-pub use sweep::{Because, Fate, Seen, Traces, fate};
+pub use sweep::{Because, Fate, Seen, Traces, fate, suspect, together};
 pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Query, Refusal, Role, Urgency, Why};

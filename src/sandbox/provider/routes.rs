@@ -147,7 +147,8 @@ fn routed(world: &mut World, call: &Call) -> Answer {
         _ if !world.admits(&bearer) => refused(),
         (method, ["v1", "organization", "admin_api_keys", rest @ ..]) => admin::answer(world, call, method, rest),
         (method, ["v1", "organization", "projects", project, rest @ ..]) if *project == PROJECT => openai(world, call, method, rest),
-        ("GET", ["v1", "organization", "usage", "completions"]) => usage::answer(world, call),
+        ("GET", ["v1", "organization", "usage", "completions"]) => usage::completions(world, call),
+        ("GET", ["v1", "organization", "costs"]) => usage::costs(world, call),
         (method, ["relay", "keys", rest @ ..]) => relay(world, call, method, rest),
         _ => missing(),
     }
