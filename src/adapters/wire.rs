@@ -178,6 +178,14 @@ impl Reply {
     }
 }
 
+/// The same failure where it stopped us before the effect: what may have happened is not what was wanted.
+pub fn before_effect(mut failure: Failure) -> Failure {
+    if let Fate::Unknown { retry_after } = failure.fate {
+        failure.fate = Fate::NotSent { retry_after };
+    }
+    failure
+}
+
 /// Method and address, without query or user, where secrets may stand.
 fn name(method: &reqwest::Method, url: &url::Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

@@ -23,7 +23,7 @@ use crate::{
         Ctx,
         kind::Kind,
         vault::{self, Access, Auth, Data, Raw, Vault, policy},
-        wire::Reply,
+        wire::{self, Reply},
     },
     ids::{Identity, KeyId},
     playbook::quoted,
@@ -319,8 +319,8 @@ impl Provider for VaultAppRole {
         let mut body = json!({});
         if let Some(like) = wanted.like {
             let gone = || Failure::refused(Refusal::Gone, None, format!("{}: the secret id to copy, {like}, is gone", self.describe()));
-            let like = self.look_up(like.as_str()).await.map_err(vault::before_effect)?.ok_or_else(gone)?;
-            let role = self.role().await.map_err(vault::before_effect)?;
+            let like = self.look_up(like.as_str()).await.map_err(wire::before_effect)?.ok_or_else(gone)?;
+            let role = self.role().await.map_err(wire::before_effect)?;
             if role.secret_id_num_uses == 0 && (1..USES_NEEDED).contains(&like.secret_id_num_uses) {
                 let left = like.secret_id_num_uses;
                 let what = format!("{}: the secret id to copy may be used {left} more times only, fewer than its tests", self.describe());
@@ -354,7 +354,7 @@ impl Provider for VaultAppRole {
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let accessor = tombstone.key().as_str();
         // Vault answers 500 where it is gone already, which would look like a delete that may have happened.
-        if self.look_up(accessor).await.map_err(vault::before_effect)?.is_none() {
+        if self.look_up(accessor).await.map_err(wire::before_effect)?.is_none() {
             return Err(Failure::refused(Refusal::Gone, Some(404), format!("{}: secret id {accessor} is gone", self.describe())));
         }
         let request = DeleteSecretIDAccessorRequest {

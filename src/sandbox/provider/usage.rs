@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     World,
-    routes::{Answer, Call, error},
+    routes::{Answer, error},
 };
-use crate::secret::Secret;
+use crate::{sandbox::server::Call, secret::Secret};
 
 const MINUTE: i64 = 60;
 const DAY: i64 = 86_400;

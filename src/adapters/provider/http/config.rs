@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::template;
 use crate::{
-    adapters::provider::address,
+    adapters::provider::kit::address,
     playbook::{Fault, SecretRef, Span},
 };
 

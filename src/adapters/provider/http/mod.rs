@@ -278,7 +278,7 @@ impl Provider for Http {
             fitting.next().filter(|_| fitting.next().is_none())
         };
         let by_digest = only(&|row| row.sha256.as_ref().is_some_and(|listed| listed.eq_ignore_ascii_case(&digest)));
-        let by_shape = || only(&|row| row.redacted.as_ref().is_some_and(|redacted| super::behind(redacted, value)));
+        let by_shape = || only(&|row| row.redacted.as_ref().is_some_and(|redacted| super::kit::behind(redacted, value)));
         let by_id = || {
             let inside = |row: &Row| row.key.id.as_str().len() >= SHORTEST_ID && value.contains(row.key.id.as_str());
             only(&inside).filter(|_| list.id_in_value)

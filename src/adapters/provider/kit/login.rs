@@ -1,0 +1,73 @@
+//! How an administration is logged in to.
+
+use async_trait::async_trait;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{
+    adapters::Ctx,
+    playbook::SecretRef,
+    ports::{Failure, Got},
+    protocol::Refusal,
+};
+
+/// A credential that goes with each call, read anew at each call.
+#[async_trait]
+pub trait Login: Send + Sync {
+    /// The headers it is.
+    async fn headers(&self, ctx: &Ctx) -> Got<HeaderMap>;
+    /// Where it stands, for messages: `env:OPENAI_ADMIN_KEY`.
+    fn stands(&self) -> String;
+    /// A shell's command that prints these headers for `curl -H @-`, so that nobody reads them in a list of processes.
+    fn shell(&self) -> String;
+}
+
+/// Secrets that are sent as headers, each with a text before it.
+pub struct Sent(Vec<(&'static str, &'static str, SecretRef)>);
+
+impl Sent {
+    /// `Authorization: Bearer …`.
+    pub fn bearer(at: SecretRef) -> Self {
+        Self(vec![("authorization", "Bearer ", at)])
+    }
+
+    /// As a header of its own.
+    pub fn header(name: &'static str, at: SecretRef) -> Self {
+        Self(vec![(name, "", at)])
+    }
+
+    /// And one more header.
+    #[must_use]
+    pub fn and(mut self, name: &'static str, at: SecretRef) -> Self {
+        self.0.push((name, "", at));
+        self
+    }
+}
+
+#[async_trait]
+impl Login for Sent {
+    async fn headers(&self, ctx: &Ctx) -> Got<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        for (name, before, at) in &self.0 {
+            let secret = ctx.secrets.read(at).await?;
+            let unfit = || {
+                let what = format!("the value of {at} cannot be sent in a header");
+                Failure::refused(Refusal::Invalid, None, what).hint("look for a newline at its end")
+            };
+            let mut value = HeaderValue::from_str(&format!("{before}{}", secret.reveal())).map_err(|_| unfit())?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        Ok(headers)
+    }
+
+    fn stands(&self) -> String {
+        let places: Vec<String> = self.0.iter().map(|(.., at)| format!("`{at}`")).collect();
+        places.join(" and ")
+    }
+
+    fn shell(&self) -> String {
+        let lines: Vec<String> = self.0.iter().map(|(name, before, _)| format!("{name}: {before}%s\\n")).collect();
+        let values: Vec<String> = self.0.iter().map(|(.., at)| format!(" \"{}\"", at.shell())).collect();
+        format!("printf '{}'{}", lines.concat(), values.concat())
+    }
+}
