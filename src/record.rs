@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{Fingerprint, InstanceId, KeyId, RotationId, Version},
-    protocol::{Event, Rules},
+    protocol::{Bounds, Event, Rules},
 };
 
 /// The version of [`Record`]'s form. Older ones are read (what they lack has a default); a newer one is not acted upon.
@@ -128,12 +128,31 @@ pub struct Plan {
     pub waits: Waits,
     /// What is worth knowing and stops nothing.
     pub notes: Vec<String>,
+    /// What the old key may do at the most, and what the new one will be made with.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
     /// Another person's word for it, where one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approval>,
     /// Who began it, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Begun>,
+}
+
+/// Limits, scopes and caps: of the old key, and of the new one as planned.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Attributes {
+    /// What the old key has.
+    pub old: Bounds,
+    /// What the new one will have; a key that has more is not used.
+    pub new: Bounds,
+}
+
+impl Attributes {
+    /// Keys here have none.
+    pub fn is_empty(&self) -> bool {
+        self.old.is_empty() && self.new.is_empty()
+    }
 }
 
 /// Another person's word for a plan.
@@ -151,7 +170,7 @@ pub struct Approval {
 }
 
 /// What an approval binds to: all of a plan that decides what will be done to which key, and nothing that changes by itself.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Matters {
     /// The playbook's text.
     pub playbook: String,
@@ -167,6 +186,9 @@ pub struct Matters {
     pub consumers: Vec<(String, usize, bool)>,
     /// The waits.
     pub waits: Waits,
+    /// What the new key will have.
+    #[serde(default, skip_serializing_if = "Bounds::is_empty")]
+    pub attributes: Bounds,
 }
 
 impl Plan {
@@ -180,6 +202,7 @@ impl Plan {
             stores: self.stores.clone(),
             consumers: self.consumers.iter().map(|one| (one.name.clone(), one.expected, one.job)).collect(),
             waits: self.waits,
+            attributes: self.attributes.new.clone(),
         }
     }
 }
@@ -313,7 +336,7 @@ pub struct Waiver {
 }
 
 /// What a person or a runner decided beside any one rotation. Decrees have a hash chain of their own.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decree {
     /// Nothing risky begins before `until`: gated like a closed window.
@@ -461,7 +484,7 @@ pub struct Used {
 }
 
 /// A decree in its place.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Decreed {
     /// [`SCHEMA`] of the keyroll that wrote it.
     pub schema: u16,

@@ -6,7 +6,8 @@ use super::{Ctx, health, registry::Kind, registry::Registry};
 use crate::{
     ids::Identity,
     playbook::{
-        Block, Consumer, EmergencyMode, Fault, Instances, Playbook, RolloutSpec, SecretRef, Store as StoreSpec, WriteSource, words,
+        Block, Consumer, EmergencyMode, Fault, Instances, Playbook, ProbeLevel, RolloutSpec, SecretRef, Store as StoreSpec, WriteSource,
+        words,
     },
     ports::{Outlet, Provider, Store, Wiring, World},
 };
@@ -111,6 +112,17 @@ fn capable(playbook: &Playbook, provider: &dyn Provider, faults: &mut Vec<Fault>
             }
         }
     }
+    if provider.prompt().is_none() && playbook.probe.level != ProbeLevel::Auth {
+        let mut fault =
+            Fault::new(format!("`{kind}` has no such call: keyroll does not know how services speak to it")).instead("`level: auth`");
+        fault.at = playbook.place(&["probe", "level"]);
+        faults.push(fault);
+    }
+    let mut lacks = |field: &str, why: String, instead: &str| {
+        let mut fault = Fault::new(why).instead(instead);
+        fault.at = playbook.place(&["revoke", field]);
+        faults.push(fault);
+    };
     if provider.usage().is_none() && revoke.idle_for.is_some() {
         lacks("idle_for", format!("`{kind}` does not tell when a key was last used"), "take `idle_for` out, or make `grace` longer");
     }

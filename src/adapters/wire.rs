@@ -166,6 +166,11 @@ impl Reply {
         Failure::refused(why, Some(self.status.as_u16()), format!("{} answered {}", self.asked, self.status.as_u16()))
     }
 
+    /// A 2xx that is not what the other side's page says: the work may be done.
+    pub fn unlike(&self, what: &str) -> Failure {
+        Failure::unknown(format!("{}: the answer holds {what}", self.asked))
+    }
+
     /// The body as `T`. Unreadable counts as unknown: the work may be done. The error never holds a part of the body.
     pub fn json<T: DeserializeOwned>(&self) -> Got<T> {
         serde_json::from_slice(&self.body).map_err(|_| Failure::unknown(format!("{}: the answer is not the JSON we expect", self.asked)))

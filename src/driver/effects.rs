@@ -115,7 +115,7 @@ impl Hands<'_> {
         // What is deleted can no longer be copied from.
         let alive = |id: &&KeyId| !rotation.tombstones.contains(id);
         let like = rotation.key(Role::Old).filter(alive).or_else(|| rotation.formers.iter().rev().map(|former| &former.id).find(alive));
-        let wanted = Wanted { name, token: &token, like };
+        let wanted = Wanted { name, token: &token, like, limits: &self.book.limits, listed: &rotation.plan.listed };
         let minted = self.world.provider.create(&wanted).await?;
         let fingerprint = minted.secret.fingerprint(self.journal.salt());
         self.value = Some(minted.secret);

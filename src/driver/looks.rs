@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     ids::{Fingerprint, KeyId},
-    playbook::Span,
-    ports::{Ambiguity, Credential, Failure, Life, Usage},
-    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Phase, Query, Refusal, Role, settle},
+    playbook::{ProbeLevel, Span},
+    ports::{Ambiguity, Credential, Failure, Life, Question, Usage},
+    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Phase, Query, Refusal, Role, serves, settle, widened},
     record::Detail,
     rotation::Rotation,
     secret::Secret,
@@ -90,6 +90,7 @@ impl Hands<'_> {
         }
     }
 
+    /// Cheap calls in a row, then what the playbook asks for beyond that; and the key may do no more than was planned.
     async fn live(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
         let Some(value) = self.new_value(rotation).await? else {
             return Ok((Answer::No, Detail::Reply { said: "the new key's value is gone".into() }));
@@ -105,7 +106,10 @@ impl Hands<'_> {
                 Err(failure) => (row, said) = (0, failure.to_string()),
             }
             if row >= self.book.probe.times {
-                return Ok((Answer::Yes, Detail::Nothing));
+                match self.speaks(&credential).await {
+                    Ok(spoken) => return self.allowed(rotation, spoken).await,
+                    Err(why) => (row, said) = (0, why),
+                }
             }
             if row == 0 {
                 if self.clock.steady().saturating_sub(began) >= within {
@@ -114,6 +118,41 @@ impl Hands<'_> {
                 self.clock.sleep(PROBE_EVERY).await;
             }
         }
+    }
+
+    /// One real request with the new key, where the playbook wants one: what it showed, or why it is not good enough.
+    async fn speaks(&mut self, credential: &Credential) -> Result<Option<String>, String> {
+        let spec = self.book.probe.clone();
+        let stream = spec.level == ProbeLevel::Stream;
+        let (Some(port), Some(model)) = (self.world.provider.prompt().filter(|_| spec.level != ProbeLevel::Auth), spec.model) else {
+            return Ok(None);
+        };
+        let began = self.clock.steady();
+        let spoken = port.prompt(credential, &Question { model: &model, stream }).await.map_err(|failure| failure.to_string())?;
+        let took = self.clock.steady().saturating_sub(began);
+        serves(spoken.life == Life::Alive, stream.then_some(spoken.pieces), took, spec.within.0)
+            .map_err(|why| format!("{model}: {why}"))?;
+        let pieces = spoken.pieces.map_or_else(String::new, |pieces| format!(" in {pieces} pieces"));
+        let room: Vec<String> = spoken.room.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let room = if room.is_empty() { String::new() } else { format!("; {}", room.join(", ")) };
+        Ok(Some(format!("{model} answered the new key within {} ms{pieces}{room}", took.as_millis())))
+    }
+
+    /// A key that came with more than was planned is not used.
+    async fn allowed(&mut self, rotation: &Rotation, spoken: Option<String>) -> Result<(Answer, Detail), Failure> {
+        let planned = &rotation.plan.attributes.new;
+        if let (false, Some(key)) = (planned.is_empty(), rotation.key(Role::New)) {
+            let provider = self.world.provider.clone();
+            if let Some(port) = provider.attributes() {
+                let has = endure!(self, port.of(key));
+                let more = widened(planned, &has);
+                if !more.is_empty() {
+                    let said = format!("the new key may do more than was planned: {}", more.join(", "));
+                    return Ok((Answer::Bad, Detail::Reply { said }));
+                }
+            }
+        }
+        Ok((Answer::Yes, spoken.map_or(Detail::Nothing, |said| Detail::Reply { said })))
     }
 
     /// A store's value, compared with what the phase's write was to change.

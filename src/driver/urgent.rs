@@ -12,7 +12,7 @@ use crate::{
     playbook::{Instances, Playbook, WriteSource},
     ports::{Clock, Credential, Got, Listed, Problem, Snapshot, World},
     protocol::Kind,
-    record::{ConsumerPlan, OldKey, Plan, StorePlan},
+    record::{Attributes, ConsumerPlan, OldKey, Plan, StorePlan},
 };
 
 /// How long one reading may take before an emergency goes on without it.
@@ -118,6 +118,7 @@ pub async fn urgent(
             .collect(),
         waits: waits(book),
         notes,
+        attributes: Attributes::default(),
         approved: None,
         begun: None,
     };

@@ -1,5 +1,6 @@
 //! What the driver needs of the outside world: traits, and the plain values that cross them. They know no YAML.
 
+mod capability;
 mod consumer;
 mod failure;
 mod journal;
@@ -13,11 +14,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use self::{
+    capability::{Attributes, Counter, Enforces, Guard, PROMPT_TOKENS, Prompt, Question, Spoken, Switch, Usage},
     consumer::{Claim, Discovery, Found, Health, Instance, Order, Report, Rollout},
     failure::{Failure, Fate, Got, Problem},
     journal::{Entry, Journal, JournalError, Lease, Note, Opening},
     notifier::{Advice, Notice, Notifier, Outlet},
-    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Wanted},
+    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Traits, Wanted},
     store::{Change, Mark, Snapshot, Store},
 };
 pub use crate::record::Used;

@@ -5,11 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Got, Problem};
+use super::{Attributes, Counter, Enforces, Got, Guard, Problem, Prompt, Switch, Usage};
 use crate::{
     ids::{Identity, KeyId},
-    playbook::SecretRef,
-    record::Used,
+    playbook::{Limits, SecretRef},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -87,6 +86,18 @@ pub struct Wanted<'a> {
     pub token: &'a str,
     /// The key whose limits, scopes and caps the new one takes; never wider.
     pub like: Option<&'a KeyId>,
+    /// What the playbook allows it at the most, where the provider can hold it to that.
+    pub limits: &'a Limits,
+    /// The ids that were listed before the rotation's first create.
+    pub listed: &'a [KeyId],
+}
+
+impl<'a> Wanted<'a> {
+    /// A key of this name, like none other and without limits.
+    pub fn named(name: &'a str, token: &'a str) -> Self {
+        static NONE: Limits = Limits::NONE;
+        Self { name, token, like: None, limits: &NONE, listed: &[] }
+    }
 }
 
 /// Commands for a person's own hands.
@@ -152,22 +163,24 @@ pub trait Provider: Send + Sync {
     fn usage(&self) -> Option<&dyn Usage> {
         None
     }
-}
-
-/// Reversible disable.
-#[async_trait]
-pub trait Switch: Send + Sync {
-    /// Switches a key on or off; both may be repeated.
-    async fn set(&self, key: &KeyId, on: bool) -> Got<()>;
-}
-
-/// When keys were used.
-#[async_trait]
-pub trait Usage: Send + Sync {
-    /// The last use, not newer than [`Traits::usage_lag`]; none: never.
-    async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>>;
-    /// What it was used for since then, as far as the provider knows yet; none: it does not tell.
-    async fn since(&self, _key: &KeyId, _from: DateTime<Utc>) -> Got<Option<Used>> {
-        Ok(None)
+    /// What was spent, where that is all the provider tells.
+    fn counter(&self) -> Option<&dyn Counter> {
+        None
+    }
+    /// A real call of the workload's kind.
+    fn prompt(&self) -> Option<&dyn Prompt> {
+        None
+    }
+    /// What a key may do at the most; none: keys here have no limits of their own.
+    fn attributes(&self) -> Option<&dyn Attributes> {
+        None
+    }
+    /// Which limits of a playbook a new key is given.
+    fn enforces(&self) -> Enforces {
+        Enforces::default()
+    }
+    /// Limits of the account that hold for all its keys.
+    fn guard(&self) -> Option<&dyn Guard> {
+        None
     }
 }

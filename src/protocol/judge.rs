@@ -74,6 +74,20 @@ pub fn short(expected: usize, showing: &[(InstanceId, Showing)]) -> usize {
     expected.saturating_sub(ids.len())
 }
 
+/// Whether a real request served its purpose: by a living key, in time, and where it was to be streamed (`pieces`), in pieces and to its end.
+///
+/// # Errors
+/// What was missing, in words.
+pub fn serves(alive: bool, pieces: Option<Option<usize>>, took: Duration, within: Duration) -> Result<(), String> {
+    match pieces {
+        _ if !alive => Err("the provider did not serve a request with the new key".into()),
+        Some(None) => Err("what was to be streamed was no stream, or broke off before its end".into()),
+        Some(Some(0 | 1)) => Err("what was to be streamed came in one piece".into()),
+        _ if took > within => Err(format!("the answer took {} ms, more than `probe.within` allows", took.as_millis())),
+        _ => Ok(()),
+    }
+}
+
 /// A listed key, as far as settling a lost create needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {

@@ -4,6 +4,7 @@
 //! functions that run in production are checked exhaustively.
 
 mod apply;
+mod bounds;
 mod decide;
 mod emergency;
 mod judge;
@@ -12,8 +13,9 @@ mod sweep;
 mod words;
 
 pub use apply::{Illegal, allows, apply};
+pub use bounds::{Bound, Bounds, widened, wider};
 pub use decide::{decide, gated};
-pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, settle, short};
+pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, serves, settle, short};
 pub use state::{Debt, Phase, Proof, Rules, Stand, State};
 pub use sweep::{Because, Fate, Seen, Traces, fate, suspect, together};
 pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Query, Refusal, Role, Urgency, Why};

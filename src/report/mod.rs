@@ -4,6 +4,7 @@
 
 mod audit;
 mod batch;
+mod bounds;
 mod doctor;
 mod document;
 mod emergency;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    bounds::attributes,
     paint::{Ink, capital, clean, paint},
     steps::{Step, ahead},
     time::clock,
@@ -60,6 +61,7 @@ pub fn plan_json(plan: &Plan) -> Value {
         "kind": plan.rules.kind,
         "provider": plan.provider,
         "old_key": plan.old,
+        "attributes": plan.attributes,
         "revoked_by": revoked_by(plan),
         "stores": plan.stores,
         "consumers": plan.consumers,
@@ -99,6 +101,9 @@ fn facts(plan: &Plan) -> Vec<String> {
         (Some(key), _) => format!("in use    {}", known(key, true)),
         (None, _) => "in use    no key yet".into(),
     }];
+    for (at, line) in attributes(&plan.attributes).into_iter().enumerate() {
+        facts.push(clean(&format!("{:<9} {line}", if at == 0 { "new key" } else { "" })));
+    }
     for (at, place) in plan.stores.iter().enumerate() {
         let version = place.base.as_ref().map_or_else(|| "empty".into(), |base| format!("version {base}"));
         facts.push(format!("{:<9} {}, {version}", if at == 0 { "store" } else { "" }, place.locator));

@@ -62,6 +62,7 @@ fn plan() -> Plan {
         consumers: Vec::new(),
         waits: Waits::default(),
         notes: Vec::new(),
+        attributes: Default::default(),
         approved: None,
         begun: None,
     }

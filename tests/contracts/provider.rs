@@ -12,8 +12,9 @@ use std::{
 use async_trait::async_trait;
 use keyroll::{
     ids::KeyId,
-    ports::{Ambiguity, Credential, Failure, Fate, Life, Listed, Minted, Provider, Wanted},
-    protocol::Refusal,
+    playbook::Limits,
+    ports::{Ambiguity, Credential, Failure, Fate, Life, Listed, Minted, Provider, Question, Wanted},
+    protocol::{Refusal, widened},
     secret::Secret,
 };
 
@@ -44,6 +45,10 @@ pub trait ProviderBench: Send + Sync {
     fn stranger(&self) -> Credential {
         Credential { id: None, secret: Secret::new("stranger-4b1f7e6a90d2c35e8b7d1a604f9e2c83") }
     }
+    /// A model that can be asked.
+    fn model(&self) -> &'static str {
+        "sandbox-1"
+    }
     /// Whether a deleted key is refused by the very next call; else within [`ProviderBench::patience`].
     fn dead_at_once(&self) -> bool {
         true
@@ -65,6 +70,8 @@ pub async fn suite(bench: &dyn ProviderBench) {
     let minted = created(bench, &*provider, &before).await;
     let credential = bench.credential(&minted);
     identified(bench, &*provider, &minted, &credential).await;
+    spoken(bench, &*provider, &credential).await;
+    bounded(bench, &*provider, &before, &minted.id).await;
     switched(bench, &*provider, &minted.id, &credential).await;
     used(bench, &*provider, &minted.id).await;
     deleted(bench, &*provider, &minted.id, &credential).await;
@@ -93,7 +100,7 @@ async fn at_rest(bench: &dyn ProviderBench, provider: &dyn Provider) -> Vec<List
 async fn created(bench: &dyn ProviderBench, provider: &dyn Provider, before: &[Listed]) -> Minted {
     let name = name();
     let count = bench.creates().await;
-    let wanted = Wanted { name: &name, token: &name, like: before.first().map(|key| &key.id) };
+    let wanted = Wanted { like: before.first().map(|key| &key.id), ..Wanted::named(&name, &name) };
     let minted = provider.create(&wanted).await.unwrap_or_else(|failure| panic!("create: {failure}"));
     assert_eq!(bench.creates().await, count.map(|count| count + 1), "one call, one create");
     assert!(!minted.secret.reveal().is_empty());
@@ -125,6 +132,34 @@ async fn identified(bench: &dyn ProviderBench, provider: &dyn Provider, minted: 
     let got = provider.identify(&stranger, &listed).await.unwrap_or_else(|failure| panic!("identify: {failure}"));
     assert!(got.is_none(), "a value that was never issued is nobody's");
     assert_ne!(probe(provider, &stranger).await, Some(Life::Alive), "and does not work");
+}
+
+/// A real request is served by a living key, whole and streamed; for a value that was never issued it is not.
+async fn spoken(bench: &dyn ProviderBench, provider: &dyn Provider, credential: &Credential) {
+    let Some(prompt) = provider.prompt() else { return };
+    let model = bench.model();
+    for stream in [false, true] {
+        let question = Question { model, stream };
+        let spoken = prompt.prompt(credential, &question).await.unwrap_or_else(|failure| panic!("prompt: {failure}"));
+        assert_eq!(spoken.life, Life::Alive);
+        assert_eq!(spoken.pieces.is_some(), stream, "{spoken:?}");
+        assert!(spoken.pieces.is_none_or(|pieces| pieces > 1), "a stream comes in pieces: {spoken:?}");
+        let stranger = prompt.prompt(&bench.stranger(), &question).await;
+        assert!(stranger.is_ok_and(|spoken| spoken.life == Life::Dead), "a value that was never issued");
+    }
+}
+
+/// What a new key will be allowed is told before it is made, is never more than the key that it is like has, and is what it then has.
+async fn bounded(_bench: &dyn ProviderBench, provider: &dyn Provider, before: &[Listed], made: &KeyId) {
+    let Some(attributes) = provider.attributes() else { return };
+    let like = before.first().map(|key| &key.id);
+    let planned = attributes.planned(like, &Limits::NONE).await.unwrap_or_else(|failure| panic!("planned: {failure}"));
+    let has = attributes.of(made).await.unwrap_or_else(|failure| panic!("of: {failure}"));
+    assert_eq!(widened(&planned, &has), Vec::<String>::new(), "planned {planned:?}, has {has:?}");
+    if let Some(like) = like {
+        let old = attributes.of(like).await.unwrap_or_else(|failure| panic!("of: {failure}"));
+        assert_eq!(widened(&old, &planned), Vec::<String>::new(), "old {old:?}, planned {planned:?}");
+    }
 }
 
 /// A key that is switched off does not work, says so in the listing, and comes back. Both may be repeated.
@@ -171,7 +206,7 @@ async fn lost_create(bench: &dyn ProviderBench, provider: &dyn Provider) {
         return;
     }
     let name = name();
-    let wanted = Wanted { name: &name, token: &name, like: None };
+    let wanted = Wanted::named(&name, &name);
     let before = ids(&list(provider).await);
     let count = bench.creates().await;
     let Err(failure) = provider.create(&wanted).await else { panic!("the reply was lost") };
@@ -208,7 +243,7 @@ async fn lost_create(bench: &dyn ProviderBench, provider: &dyn Provider) {
 /// A delete whose reply is lost is told as unknown, and can be repeated.
 async fn lost_delete(bench: &dyn ProviderBench, provider: &dyn Provider) {
     let name = name();
-    let minted = match provider.create(&Wanted { name: &name, token: &name, like: None }).await {
+    let minted = match provider.create(&Wanted::named(&name, &name)).await {
         Ok(minted) => minted,
         Err(failure) => panic!("create: {failure}"),
     };

@@ -58,6 +58,7 @@ fn plan(playbook: &Playbook) -> Plan {
         consumers: Vec::new(),
         waits: Waits::default(),
         notes: Vec::new(),
+        attributes: Default::default(),
         approved: None,
         begun: None,
     }

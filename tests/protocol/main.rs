@@ -1,5 +1,6 @@
 //! The protocol, checked: its law, its safety over every reachable state, its ways out, and its table row by row.
 
+mod bounds;
 mod explore;
 mod leak;
 mod rows;

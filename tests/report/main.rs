@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use keyroll::{
     ids::InstanceId,
     playbook::Occasion,
-    protocol::{Action, Answer, Ask, Effect, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Rules},
+    protocol::{Action, Answer, Ask, Bound, Bounds, Effect, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Rules},
     record::{ConsumerPlan, Detail, Missing},
     report::{self, Json, Plain, words},
     rotation::Rotation,
@@ -81,6 +81,16 @@ fn plans() {
     let mut with_job = plan(full, 5);
     with_job.consumers[1] = ConsumerPlan { name: "nightly-eval".into(), baseline: vec![], expected: 0, job: true };
     with_job.notes.push("the provider's usage figures are up to an hour late".into());
+    with_job.attributes.old = Bounds::from([
+        ("limit".into(), Bound::Most(Some(200.0))),
+        ("models".into(), Bound::Only(Some(["large", "small"].map(Into::into).into()))),
+        ("team".into(), Bound::Is("search".into())),
+    ]);
+    with_job.attributes.new = Bounds::from([
+        ("limit".into(), Bound::Most(Some(150.0))),
+        ("models".into(), Bound::Only(Some(["large", "small"].map(Into::into).into()))),
+        ("team".into(), Bound::Is("search".into())),
+    ]);
     for (name, plan) in [
         ("rotate", plan(rules(Kind::Rotate), 3)),
         ("rotate_with_everything", with_job),

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use keyroll::{
     ids::{Fingerprint, InstanceId, KeyId, RotationId, Version},
     protocol::{Action, Effect, Event, Kind, OnTimeout, Pause, Query, Role, Rules, decide},
-    record::{Begun, ConsumerPlan, Detail, Evidence, Missing, OldKey, Plan, Record, SCHEMA, StorePlan, Waiting, Waits},
+    record::{Attributes, Begun, ConsumerPlan, Detail, Evidence, Missing, OldKey, Plan, Record, SCHEMA, StorePlan, Waiting, Waits},
     report::ideal,
     rotation::Rotation,
     sight::{Sight, View},
@@ -71,6 +71,7 @@ pub fn plan(rules: Rules, instances: usize) -> Plan {
             idle: Duration::from_secs(93_600),
         },
         notes: vec![],
+        attributes: Attributes::default(),
         approved: None,
         begun: Some(Begun { by: "ana".into(), why: None }),
     }

@@ -7,6 +7,7 @@ pub mod openai;
 pub mod openai_admin;
 mod openai_api;
 mod openai_usage;
+pub mod speech;
 pub mod vault_approle;
 
 use super::kind::Kind;

@@ -19,13 +19,16 @@ use serde_json::json;
 use super::{
     kit::{self, Api, Rest, by_hand, seconds},
     openai_api::{self, official},
-    openai_usage,
+    openai_usage, speech,
 };
 use crate::{
     adapters::{Ctx, kind::Kind, wire},
     ids::{Identity, KeyId},
     playbook::{Fault, SecretRef},
-    ports::{ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Used, Wanted},
+    ports::{
+        ByHand, Credential, Failure, Got, Guard, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits, Usage, Used,
+        Wanted,
+    },
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -262,6 +265,58 @@ impl Provider for OpenAi {
 
     fn usage(&self) -> Option<&dyn Usage> {
         Some(self)
+    }
+
+    fn prompt(&self) -> Option<&dyn Prompt> {
+        Some(self)
+    }
+
+    fn guard(&self) -> Option<&dyn Guard> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Prompt for OpenAi {
+    /// `POST /chat/completions`, beside the address that keys are tried at.
+    async fn prompt(&self, credential: &Credential, question: &Question<'_>) -> Got<Spoken> {
+        let url = format!("{}/chat/completions", self.probe.trim_end_matches("/models"));
+        let request = self.api.work(Method::POST, &url).bearer_auth(credential.secret.reveal());
+        speech::openai(request, "max_completion_tokens", question, openai_api::DEAD).await
+    }
+}
+
+#[derive(Deserialize)]
+struct SpendLimit {
+    threshold_amount: f64,
+    currency: String,
+    interval: String,
+}
+
+#[derive(Deserialize)]
+struct Alert {
+    threshold_amount: f64,
+}
+
+#[async_trait]
+impl Guard for OpenAi {
+    fn whose(&self) -> String {
+        format!("project {}", self.project)
+    }
+
+    /// `spend_limit` and `spend_alerts` of the project, in cents of a month. A project without a limit answers 404.
+    async fn monthly(&self) -> Got<(Option<f64>, Vec<u32>)> {
+        let limit = match self.api.get::<SpendLimit>(&format!("{}/spend_limit", self.admin)).await {
+            Ok(limit) if limit.currency.eq_ignore_ascii_case("usd") && limit.interval == "month" => limit.threshold_amount / 100.0,
+            Ok(_) => return Err(Failure::unknown("the project's spend limit is not one of US dollars in a month")),
+            Err(failure) if failure.refusal() == Some(Refusal::Gone) => return Ok((None, Vec::new())),
+            Err(failure) => return Err(failure),
+        };
+        let alerts: Vec<Alert> = openai_api::listing(&self.api, &format!("{}/spend_alerts", self.admin), "").await?;
+        // Saturates; a part of a limit of nothing is no part.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rounded percentage")]
+        let percent = |alert: &Alert| (alert.threshold_amount / limit).round() as u32;
+        Ok((Some(limit), alerts.iter().map(percent).collect()))
     }
 }
 

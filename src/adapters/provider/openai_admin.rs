@@ -25,9 +25,9 @@ use crate::{
         wire::{self, Reply, before_effect},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, SecretRef},
-    ports::{ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
-    protocol::Refusal,
+    playbook::{Fault, Limits, SecretRef},
+    ports::{Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
+    protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -246,6 +246,25 @@ impl Provider for OpenAiAdmin {
 
     fn usage(&self) -> Option<&dyn Usage> {
         Some(self)
+    }
+
+    fn attributes(&self) -> Option<&dyn Attributes> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Attributes for OpenAiAdmin {
+    async fn of(&self, key: &KeyId) -> Got<Bounds> {
+        let key = self.one(&self.key().await?, &wire::segment(key.as_str())?).await?;
+        Ok(Bounds::from([("expires_at".into(), Bound::Until(key.expires_at))]))
+    }
+
+    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
+        let Some(like) = like else { return Ok(Bounds::new()) };
+        let like = self.one(&self.key().await?, &wire::segment(like.as_str())?).await?;
+        let end = lifetime(&like).map(|seconds| Utc::now().timestamp().saturating_add(seconds));
+        Ok(Bounds::from([("expires_at".into(), Bound::Until(end))]))
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn listing<T: DeserializeOwned>(api: &Api, path: &str, more: &s
 }
 
 /// Dead only on 401 with `invalid_api_key`: other 401s tell of the caller's address or organization.
-const DEAD: &[Dead] = &[Dead::saying(401, "/error/code", "invalid_api_key")];
+pub(super) const DEAD: &[Dead] = &[Dead::saying(401, "/error/code", "invalid_api_key")];
 
 /// One cheap GET with the key itself. 403 is a living key outside its scope; 429 and 5xx are failures.
 pub(super) async fn life(api: &Api, url: &str, key: &Secret) -> Got<Life> {

@@ -14,7 +14,10 @@ const WORK: [&str; 2] = ["/v1/models", "/v1/chat/completions"];
 
 impl Standin for World {
     fn answer(&mut self, call: &Call) -> server::Answer {
-        routed(self, call).into()
+        match routed(self, call) {
+            (StatusCode::OK, _) if call.path == WORK[1] && call.body["stream"] == true => server::Answer::Events(streamed()),
+            answer => answer.into(),
+        }
     }
 
     fn noted(&self, call: &Call) -> Option<Option<String>> {
@@ -53,6 +56,18 @@ fn routed(world: &mut World, call: &Call) -> Answer {
         (method, ["relay", "keys", rest @ ..]) => relay(world, call, method, rest),
         _ => missing(),
     }
+}
+
+/// The same in pieces.
+fn streamed() -> Vec<String> {
+    let piece = |delta: Value, end: Option<&str>| {
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": end });
+        let body =
+            json!({ "id": "chatcmpl-sandbox", "object": "chat.completion.chunk", "created": 0, "model": "sandbox-1", "choices": [choice] });
+        format!("data: {body}\n\n")
+    };
+    let begin = piece(json!({ "role": "assistant", "content": "" }), None);
+    vec![begin, piece(json!({ "content": "ok" }), None), piece(json!({}), Some("stop")), "data: [DONE]\n\n".into()]
 }
 
 fn completion() -> Answer {

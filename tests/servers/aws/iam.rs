@@ -83,7 +83,7 @@ impl ProviderBench for Bench {
 }
 
 fn wanted() -> Wanted<'static> {
-    Wanted { name: "ignored", token: "ignored", like: None }
+    Wanted::named("ignored", "ignored")
 }
 
 async fn minted(bench: &Bench) -> Minted {
