@@ -18,7 +18,7 @@ use crate::{
 /// Every unknown kind, everything wrong in an adapter's block, and waits that this provider cannot do; in the order of the text.
 pub fn build(playbook: &Playbook, registry: &Registry, ctx: &Ctx) -> Result<World, Vec<Fault>> {
     let mut faults = Vec::new();
-    let provider = part(&playbook.provider, &registry.providers, "provider", ctx, &mut faults);
+    let provider = part(&playbook.provider, registry.providers.iter().map(|vendor| &vendor.kind), "provider", ctx, &mut faults);
     let stores: Vec<_> = playbook.stores.iter().map(|store| part(&store.block, &registry.stores, "store", ctx, &mut faults)).collect();
     let consumers: Vec<_> = playbook.consumers.iter().enumerate().map(|at| wire(playbook, at, registry, ctx, &mut faults)).collect();
     let outlets: Vec<_> = playbook
@@ -47,9 +47,15 @@ pub fn build(playbook: &Playbook, registry: &Registry, ctx: &Ctx) -> Result<Worl
     }
 }
 
-fn part<P: ?Sized>(block: &Block, kinds: &[Kind<P>], what: &str, ctx: &Ctx, faults: &mut Vec<Fault>) -> Option<Arc<P>> {
-    let Some(kind) = kinds.iter().find(|kind| kind.name == block.kind) else {
-        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+fn part<'k, P: ?Sized + 'k>(
+    block: &Block,
+    kinds: impl IntoIterator<Item = &'k Kind<P>> + Clone,
+    what: &str,
+    ctx: &Ctx,
+    faults: &mut Vec<Fault>,
+) -> Option<Arc<P>> {
+    let Some(kind) = kinds.clone().into_iter().find(|kind| kind.name == block.kind) else {
+        let names: Vec<&str> = kinds.into_iter().map(|kind| kind.name).collect();
         faults.push(block.fault(&[], format!("no such {what}")).instead(words::instead(&block.kind, &names)));
         return None;
     };
@@ -63,6 +69,13 @@ fn part<P: ?Sized>(block: &Block, kinds: &[Kind<P>], what: &str, ctx: &Ctx, faul
             None
         }
     }
+}
+
+/// The provider of a playbook's text, alone; none where the text is none, or another provider's. For what is to be told of a provider in general.
+pub fn sample(text: &str, vendor: &super::registry::Vendor, ctx: &Ctx) -> Option<Arc<dyn Provider>> {
+    let source = Arc::new(crate::playbook::Source { name: "sample".into(), text: text.to_owned() });
+    let playbook = Playbook::parse(source).ok()?;
+    (vendor.kind.build)(&playbook.provider, ctx).ok()
 }
 
 fn wire(

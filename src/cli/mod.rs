@@ -22,6 +22,7 @@ mod load;
 mod logging;
 mod offboard;
 mod plan;
+pub mod providers;
 mod reconcile;
 mod report;
 mod resume;
@@ -144,6 +145,8 @@ enum Verb {
     Identify(identify::Args),
     /// Say what stands ready for a rotation and what does not; changes nothing
     Doctor(doctor::Args),
+    /// Who issues keys that keyroll can rotate, and what each of them can
+    Providers(providers::Args),
     /// Find keys that nothing explains, and what was left behind
     Reconcile(reconcile::Args),
     /// See a whole rotation in a sandbox on this machine
@@ -194,6 +197,7 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Identify(args) => identify::run(&app, &args).await,
             Verb::Doctor(args) => doctor::run(&app, &args).await,
             Verb::Reconcile(args) => reconcile::run(&app, &args).await,
+            Verb::Providers(args) => providers::run(&app, &args),
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
         };

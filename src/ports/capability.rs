@@ -18,6 +18,10 @@ pub trait Switch: Send + Sync {
 pub trait Usage: Send + Sync {
     /// The last use, not newer than [`Traits::usage_lag`]; none: never.
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>>;
+    /// Whether [`Usage::since`] is told.
+    fn spends(&self) -> bool {
+        false
+    }
     /// What it was used for since then, as far as the provider knows yet; none: it does not tell.
     async fn since(&self, _key: &KeyId, _from: DateTime<Utc>) -> Got<Option<Used>> {
         Ok(None)

@@ -40,8 +40,8 @@ pub fn build(kind: &str, block: &str, admin: &Secret) -> Result<Arc<dyn Provider
     let block = Block { kind: kind.into(), path, source: Arc::new(source) };
     let ctx = Ctx { secrets: Arc::new(OneSecret(admin.duplicate())), wire: Wire::new().expect("TLS") };
     let kinds = Registry::builtin().providers;
-    let kind = kinds.iter().find(|known| known.name == kind).expect("a known provider");
-    (kind.build)(&block, &ctx)
+    let vendor = kinds.iter().find(|known| known.kind.name == kind).expect("a known provider");
+    (vendor.kind.build)(&block, &ctx)
 }
 
 /// An adapter and its stand-in.

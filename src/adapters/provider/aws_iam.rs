@@ -15,7 +15,7 @@ use crate::{
     adapters::{
         Ctx,
         aws::{Account, Keys, code, failure, time},
-        kind::Kind,
+        kind::{Facts, Kind, Vendor},
     },
     ids::{Identity, KeyId},
     playbook::{Block, Fault, quoted},
@@ -49,8 +49,18 @@ struct Config {
 }
 
 /// The adapter.
-pub const KIND: Kind<dyn Provider> =
-    Kind { name: "aws_iam", about: "access keys of an AWS IAM user", schema: |g| Config::json_schema(g), build };
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind { name: "aws_iam", about: "access keys of an AWS IAM user", schema: |g| Config::json_schema(g), build },
+    facts: Facts {
+        needs: &[
+            "on the user: iam:ListAccessKeys, iam:CreateAccessKey, iam:DeleteAccessKey, iam:UpdateAccessKey, iam:GetAccessKeyLastUsed",
+            "nothing for sts:GetCallerIdentity: every credential may",
+        ],
+        unconfirmed: &["how late the last use is told (4 hours are assumed)"],
+        source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
+        sample: include_str!("../../../playbooks/aws-iam-secretsmanager.yaml"),
+    },
+};
 
 struct User {
     name: String,

@@ -10,10 +10,9 @@ mod openai_usage;
 pub mod speech;
 pub mod vault_approle;
 
-use super::kind::Kind;
-use crate::ports::Provider;
+use super::kind::Vendor;
 
 /// All of them.
-pub fn all() -> Vec<Kind<dyn Provider>> {
-    vec![openai::KIND, openai_admin::KIND, aws_iam::KIND, vault_approle::KIND, http::KIND]
+pub fn all() -> Vec<Vendor> {
+    vec![openai::VENDOR, openai_admin::VENDOR, aws_iam::VENDOR, vault_approle::VENDOR, http::VENDOR]
 }

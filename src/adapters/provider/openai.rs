@@ -22,7 +22,11 @@ use super::{
     openai_usage, speech,
 };
 use crate::{
-    adapters::{Ctx, kind::Kind, wire},
+    adapters::{
+        Ctx,
+        kind::{Facts, Kind, Vendor},
+        wire,
+    },
     ids::{Identity, KeyId},
     playbook::{Fault, SecretRef},
     ports::{
@@ -50,11 +54,19 @@ pub struct Config {
 }
 
 /// The constructor.
-pub const KIND: Kind<dyn Provider> = Kind {
-    name: "openai",
-    about: "service accounts of an OpenAI project",
-    schema: |generator| Config::json_schema(generator),
-    build: |block, ctx| Ok(Arc::new(OpenAi::new(block.read()?, ctx)?)),
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind {
+        name: "openai",
+        about: "service accounts of an OpenAI project",
+        schema: |generator| Config::json_schema(generator),
+        build: |block, ctx| Ok(Arc::new(OpenAi::new(block.read()?, ctx)?)),
+    },
+    facts: Facts {
+        needs: &["an admin key of the organization (sk-admin-…)", "a restricted one: api.management.read and api.management.write"],
+        unconfirmed: &["how long a deleted key works (15 minutes are assumed)", "how late `last_used_at` is (15 minutes are assumed)"],
+        source: "https://platform.openai.com/docs/api-reference/project-service-accounts",
+        sample: include_str!("../../../playbooks/openai-vault.yaml"),
+    },
 };
 
 /// The service accounts of one project.
@@ -330,6 +342,10 @@ impl Usage for OpenAi {
             return Err(Failure::refused(Refusal::Gone, None, format!("OpenAI lists no key of service account {key}")));
         }
         Ok(its.filter_map(|listed| listed.last_used_at).max().and_then(seconds))
+    }
+
+    fn spends(&self) -> bool {
+        true
     }
 
     /// Its completions, by the API keys that the account has or had when this process last listed them.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     adapters::{
         Ctx,
-        kind::Kind,
+        kind::{Facts, Kind, Vendor},
         wire::{self, Reply, before_effect},
     },
     ids::{Identity, KeyId},
@@ -45,11 +45,19 @@ pub struct Config {
 }
 
 /// The constructor.
-pub const KIND: Kind<dyn Provider> = Kind {
-    name: "openai_admin",
-    about: "admin keys of an OpenAI organization, each deleted with its successor",
-    schema: |generator| Config::json_schema(generator),
-    build: |block, ctx| Ok(Arc::new(OpenAiAdmin::new(block.read()?, ctx)?)),
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind {
+        name: "openai_admin",
+        about: "admin keys of an OpenAI organization, each deleted with its successor",
+        schema: |generator| Config::json_schema(generator),
+        build: |block, ctx| Ok(Arc::new(OpenAiAdmin::new(block.read()?, ctx)?)),
+    },
+    facts: Facts {
+        needs: &["the admin key that is rotated, with all of its own rights (sk-admin-…)"],
+        unconfirmed: &["how long a deleted key works (15 minutes are assumed)"],
+        source: "https://platform.openai.com/docs/api-reference/admin-api-keys",
+        sample: include_str!("../../../playbooks/openai-admin-vault.yaml"),
+    },
 };
 
 /// The admin keys of one organization: the one that `admin_key` belongs to.

@@ -21,7 +21,7 @@ use vaultrs::api::auth::approle::requests::{
 use crate::{
     adapters::{
         Ctx,
-        kind::Kind,
+        kind::{Facts, Kind, Vendor},
         vault::{self, Access, Auth, Data, Raw, Vault, policy},
         wire::{self, Reply},
     },
@@ -57,13 +57,21 @@ fn approle() -> String {
 }
 
 /// The constructor.
-pub const KIND: Kind<dyn Provider> = Kind {
-    name: "vault_approle",
-    about: "secret ids of a HashiCorp Vault AppRole",
-    schema: |generator| Config::json_schema(generator),
-    build: |block, ctx| {
-        let config: Config = block.read()?;
-        Ok(Arc::new(VaultAppRole::new(config, ctx)?))
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind {
+        name: "vault_approle",
+        about: "secret ids of a HashiCorp Vault AppRole",
+        schema: |generator| Config::json_schema(generator),
+        build: |block, ctx| {
+            let config: Config = block.read()?;
+            Ok(Arc::new(VaultAppRole::new(config, ctx)?))
+        },
+    },
+    facts: Facts {
+        needs: &["read on auth/MOUNT/role/ROLE, create and list on …/secret-id, update on …/secret-id-accessor/lookup and …/destroy"],
+        unconfirmed: &[],
+        source: "https://developer.hashicorp.com/vault/api-docs/auth/approle",
+        sample: include_str!("../../../playbooks/vault-approle.yaml"),
     },
 };
 

@@ -127,6 +127,7 @@ pub fn plan() -> Plan {
         consumers: vec![ConsumerPlan { name: "api".into(), baseline: Vec::new(), expected: 3, job: false }],
         waits: Waits::default(),
         notes: vec!["é \" \\ \n".into()],
+        attributes: Default::default(),
         approved: None,
         begun: None,
     }

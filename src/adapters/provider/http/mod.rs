@@ -18,7 +18,7 @@ use super::{kit::Dead, speech};
 use crate::{
     adapters::{
         Ctx,
-        kind::Kind,
+        kind::{Facts, Kind, Vendor},
         wire::{self, Reply},
     },
     ids::{Identity, KeyId},
@@ -33,11 +33,19 @@ use crate::{
 };
 
 /// The constructor.
-pub const KIND: Kind<dyn Provider> = Kind {
-    name: "http",
-    about: "any service with a JSON interface for its keys: relays, gateways",
-    schema: |generator| Config::json_schema(generator),
-    build: |block, ctx| Ok(Arc::new(Http::new(block.read()?, ctx)?)),
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind {
+        name: "http",
+        about: "any service with a JSON interface for its keys: relays, gateways",
+        schema: |generator| Config::json_schema(generator),
+        build: |block, ctx| Ok(Arc::new(Http::new(block.read()?, ctx)?)),
+    },
+    facts: Facts {
+        needs: &["what the service asks of whoever makes, lists and deletes keys"],
+        unconfirmed: &["everything: the playbook describes the service, and `timings` are its word"],
+        source: "docs/playbook.md#http",
+        sample: include_str!("../../../../playbooks/relay-http-file.yaml"),
+    },
 };
 
 /// A provider described in the playbook.
