@@ -93,3 +93,10 @@ pub trait Counter: Send + Sync {
     /// Only ever grows. In the provider's own unit.
     async fn reading(&self, key: &KeyId) -> Got<f64>;
 }
+
+/// What may be spent with a key can be held where it is now: a leaked one stops costing before it is deleted.
+#[async_trait]
+pub trait Cap: Send + Sync {
+    /// May be repeated.
+    async fn cap(&self, key: &KeyId) -> Got<()>;
+}

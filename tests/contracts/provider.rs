@@ -74,6 +74,7 @@ pub async fn suite(bench: &dyn ProviderBench) {
     bounded(bench, &*provider, &before, &minted.id).await;
     switched(bench, &*provider, &minted.id, &credential).await;
     used(bench, &*provider, &minted.id).await;
+    spent(bench, &*provider, &minted.id, &credential).await;
     deleted(bench, &*provider, &minted.id, &credential).await;
     lost_create(bench, &*provider).await;
     lost_delete(bench, &*provider).await;
@@ -180,6 +181,21 @@ async fn used(_bench: &dyn ProviderBench, provider: &dyn Provider, id: &KeyId) {
     let last = usage.last_used(id).await.unwrap_or_else(|failure| panic!("usage: {failure}"));
     let soon = chrono::Utc::now() + chrono::TimeDelta::minutes(5);
     assert!(last.is_none_or(|last| last < soon), "the last use is not in the future");
+}
+
+/// What was spent is told, and only grows; a key can be kept from spending more, as often as one likes.
+async fn spent(_bench: &dyn ProviderBench, provider: &dyn Provider, id: &KeyId, credential: &Credential) {
+    if let Some(counter) = provider.counter() {
+        let before = counter.reading(id).await.unwrap_or_else(|failure| panic!("reading: {failure}"));
+        probe(provider, credential).await;
+        let after = counter.reading(id).await.unwrap_or_else(|failure| panic!("reading: {failure}"));
+        assert!(before >= 0.0 && after >= before, "{before} to {after}");
+    }
+    if let Some(cap) = provider.cap() {
+        for _ in 0..2 {
+            cap.cap(id).await.unwrap_or_else(|failure| panic!("cap: {failure}"));
+        }
+    }
 }
 
 /// A deleted key is dead and gone; deleting it again changes nothing.

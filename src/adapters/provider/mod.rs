@@ -7,6 +7,7 @@ pub mod openai;
 pub mod openai_admin;
 mod openai_api;
 mod openai_usage;
+pub mod openrouter;
 pub mod speech;
 pub mod vault_approle;
 
@@ -14,5 +15,5 @@ use super::kind::Vendor;
 
 /// All of them.
 pub fn all() -> Vec<Vendor> {
-    vec![openai::VENDOR, openai_admin::VENDOR, aws_iam::VENDOR, vault_approle::VENDOR, http::VENDOR]
+    vec![openai::VENDOR, openai_admin::VENDOR, openrouter::VENDOR, aws_iam::VENDOR, vault_approle::VENDOR, http::VENDOR]
 }

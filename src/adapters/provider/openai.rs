@@ -253,7 +253,7 @@ impl Provider for OpenAi {
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let id = wire::segment(tombstone.key().as_str())?;
         let reply = self.api.ask(Method::DELETE, &format!("{}/service_accounts/{id}", self.admin), None).await?;
-        openai_api::deleted(&reply, &format!("service account {id}"))
+        kit::deleted(&reply, "/deleted", &format!("service account {id}"))
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {

@@ -227,7 +227,7 @@ impl Provider for OpenAiAdmin {
         let listed = self.one(&admin, &id).await.map_err(before_effect)?;
         self.not_with_itself(&listed, &admin)?;
         let reply = self.ask_as(&admin, Method::DELETE, &format!("{KEYS}/{id}"), None).await?;
-        openai_api::deleted(&reply, &format!("admin key {id}"))
+        kit::deleted(&reply, "/deleted", &format!("admin key {id}"))
     }
 
     /// The revoke takes the new key and stops where there is none: a key that deletes itself leaves nobody to make another.

@@ -8,10 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::kit::{self, Api, Dead, Manner, Sent};
 use crate::{
-    adapters::{
-        Ctx,
-        wire::{self, Reply},
-    },
+    adapters::{Ctx, wire},
     playbook::{Fault, SecretRef},
     ports::{Ambiguity, Failure, Got, Life, Traits},
     secret::Secret,
@@ -41,11 +38,6 @@ struct Page<T> {
     last_id: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Deleted {
-    deleted: bool,
-}
-
 /// All pages of the listing at `path`; `more` is added to its query.
 pub(super) async fn listing<T: DeserializeOwned>(api: &Api, path: &str, more: &str) -> Got<Vec<T>> {
     let page = |after: Option<String>| async move {
@@ -65,14 +57,6 @@ pub(super) const DEAD: &[Dead] = &[Dead::saying(401, "/error/code", "invalid_api
 /// One cheap GET with the key itself. 403 is a living key outside its scope; 429 and 5xx are failures.
 pub(super) async fn life(api: &Api, url: &str, key: &Secret) -> Got<Life> {
     Ok(kit::life(&wire::send(api.work(Method::GET, url).bearer_auth(key.reveal())).await?, DEAD))
-}
-
-/// Whether the answer to a delete says that it was done.
-pub(super) fn deleted(reply: &Reply, what: &str) -> Got<()> {
-    match reply.json::<Deleted>()?.deleted {
-        true => Ok(()),
-        false => Err(Failure::unknown(format!("DELETE {what}: the answer does not say that it is deleted"))),
-    }
 }
 
 /// `dead_within`: people report minutes, now and then hours; a playbook can set more. `usage_lag`: OpenAI documents none for

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::{adapters::wire::Reply, ports::Life};
+use crate::{
+    adapters::wire::Reply,
+    ports::{Failure, Got, Life},
+};
 
 /// An answer that means: there is no such key (any more). Nothing else does, least of all 403, 429 and 5xx.
 #[derive(Clone, Copy)]
@@ -40,4 +43,15 @@ pub fn life(reply: &Reply, dead: &[Dead]) -> Life {
     }
     let body: Option<Value> = reply.json().ok();
     if dead.iter().any(|dead| dead.fits(reply, body.as_ref())) { Life::Dead } else { Life::Unclear }
+}
+
+/// Whether the answer to a delete says `true` at this JSON pointer. Anything else is unknown: the work may be done.
+///
+/// # Errors
+/// Where it does not say so.
+pub fn deleted(reply: &Reply, pointer: &str, what: &str) -> Got<()> {
+    match reply.json::<Value>()?.pointer(pointer) {
+        Some(Value::Bool(true)) => Ok(()),
+        _ => Err(Failure::unknown(format!("DELETE {what}: the answer does not say that it is deleted"))),
+    }
 }

@@ -12,7 +12,7 @@ mod time;
 pub use self::{
     api::{Api, Manner},
     by_hand::{Rest, by_hand},
-    life::{Dead, life},
+    life::{Dead, deleted, life},
     login::{Login, Sent},
     pages::pages,
     proof::{address, behind, only, shown},
