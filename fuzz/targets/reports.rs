@@ -1,0 +1,7 @@
+//! See `feeds/reports.rs`.
+#![no_main]
+
+#[path = "../feeds/mod.rs"]
+mod feeds;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| feeds::reports::feed(bytes));
