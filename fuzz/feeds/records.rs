@@ -28,26 +28,29 @@ struct Desk {
     journal: SqliteJournal,
     /// Behind the journal's back.
     rows: Mutex<SqliteConnection>,
-    _folder: tempfile::TempDir,
 }
 
 fn desk() -> &'static Desk {
     static DESK: OnceLock<Desk> = OnceLock::new();
     DESK.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("journal.db");
+        let folder = std::env::temp_dir().join(format!("keyroll-fuzz-{}", std::process::id()));
+        let path = folder.join("journal.db");
         let journal = runtime.block_on(SqliteJournal::open(&path)).expect("a journal");
         let rows = runtime.block_on(async {
             let mut rows = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await?;
             rows.execute("PRAGMA synchronous = OFF").await?;
             Ok::<_, sqlx::Error>(rows)
         });
-        Desk { runtime, journal, rows: Mutex::new(rows.expect("its rows")), _folder: folder }
+        Desk { runtime, journal, rows: Mutex::new(rows.expect("its rows")) }
     })
 }
 
-const ID: &str = "01hzzzzzzzzzzzzzzzzzzzzzzz";
+/// Whose records these say they are.
+fn whose(bodies: &[&str]) -> String {
+    let first = bodies.first().and_then(|body| serde_json::from_str::<serde_json::Value>(body).ok());
+    first.and_then(|body| body["rotation"].as_str().map(str::to_owned)).unwrap_or_else(|| "r1".into())
+}
 
 fn hash(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -60,8 +63,9 @@ pub fn feed(bytes: &[u8]) {
     let desk = desk();
     let mut rows = desk.rows.lock().unwrap_or_else(PoisonError::into_inner);
     let (records, decrees) = desk.runtime.block_on(async {
-        put(&mut rows, &bodies, first % 2 == 1).await.expect("rows");
-        (desk.journal.records(&RotationId::new(ID)).await, desk.journal.decrees().await)
+        let id = whose(&bodies);
+        put(&mut rows, &id, &bodies, first % 2 == 1).await.expect("rows");
+        (desk.journal.records(&RotationId::new(id)).await, desk.journal.decrees().await)
     });
     if let Ok(records) = records {
         show(&records);
@@ -72,21 +76,21 @@ pub fn feed(bytes: &[u8]) {
 }
 
 /// One chain of events, and one of decrees, of the same bodies.
-async fn put(rows: &mut SqliteConnection, bodies: &[&str], fits: bool) -> Result<(), sqlx::Error> {
+async fn put(rows: &mut SqliteConnection, id: &str, bodies: &[&str], fits: bool) -> Result<(), sqlx::Error> {
     rows.execute("BEGIN; DELETE FROM event; DELETE FROM decree; DELETE FROM rotation").await?;
-    let (mut head, mut decreed) = (hash(ID), hash("decrees"));
+    let (mut head, mut decreed) = (hash(id), hash("decrees"));
     for (body, seq) in bodies.iter().zip(1_i64..) {
         head = hash(&format!("{head}{body}"));
         decreed = hash(&format!("{decreed}{body}"));
         let epoch = serde_json::from_str::<serde_json::Value>(body).ok().and_then(|body| body["epoch"].as_i64()).unwrap_or(1);
         let event = sqlx::query(AssertSqlSafe("INSERT INTO event VALUES ($1, $2, $3, $4, $5)"));
-        event.bind(ID).bind(seq).bind(epoch).bind(*body).bind(&head).execute(&mut *rows).await?;
+        event.bind(id).bind(seq).bind(epoch).bind(*body).bind(&head).execute(&mut *rows).await?;
         let decree = sqlx::query(AssertSqlSafe("INSERT INTO decree VALUES ($1, $2, $3)"));
         decree.bind(seq).bind(*body).bind(&decreed).execute(&mut *rows).await?;
     }
     let end = if fits { head } else { hash(&head) };
     let rotation = sqlx::query(AssertSqlSafe("INSERT INTO rotation VALUES ($1, 'fuzzed', 1, $2, $3, 1)"));
-    rotation.bind(ID).bind(bodies.len() as i64).bind(end).execute(&mut *rows).await?;
+    rotation.bind(id).bind(bodies.len() as i64).bind(end).execute(&mut *rows).await?;
     rows.execute("COMMIT").await.map(drop)
 }
 

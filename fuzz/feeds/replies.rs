@@ -156,7 +156,8 @@ pub fn feed(bytes: &[u8]) {
 
 impl Worlds {
     async fn make(&self, call: u8) {
-        let call = usize::from(call);
+        // Seeds are texts: the first call is `0`.
+        let call = usize::from(call.wrapping_sub(b'0'));
         let ports = self.providers.len() + self.stores.len() + 1;
         match call % ports {
             at if at < self.providers.len() => self.provider(&*self.providers[at], call / ports).await,

@@ -1,5 +1,6 @@
 //! See `feeds/records.rs`.
 #![no_main]
+#![allow(dead_code)]
 
 #[path = "../feeds/mod.rs"]
 mod feeds;

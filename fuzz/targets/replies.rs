@@ -1,5 +1,6 @@
 //! See `feeds/replies.rs`.
 #![no_main]
+#![allow(dead_code)]
 
 #[path = "../feeds/mod.rs"]
 mod feeds;

@@ -1,5 +1,6 @@
 //! See `feeds/retry_after.rs`.
 #![no_main]
+#![allow(dead_code)]
 
 #[path = "../feeds/mod.rs"]
 mod feeds;

@@ -27,6 +27,8 @@ use crate::{
 
 /// Both the quota's default and its maximum; it cannot be raised.
 const QUOTA: usize = 2;
+/// A listing that does not end by then never ends.
+const MOST_PAGES: usize = 100;
 
 /// An IAM user whose access keys are rotated.
 #[derive(Deserialize, JsonSchema)]
@@ -166,7 +168,7 @@ impl Provider for User {
     async fn list(&self) -> Got<Vec<Listed>> {
         let iam = self.iam().await?;
         let (mut listed, mut marker) = (Vec::new(), None);
-        loop {
+        for _ in 0..MOST_PAGES {
             let page = iam.list_access_keys().user_name(&self.name).set_marker(marker).send().await;
             let page = page.map_err(|error| failure("iam:ListAccessKeys", &error))?;
             for key in page.access_key_metadata() {
@@ -185,6 +187,7 @@ impl Provider for User {
                 return Ok(listed);
             }
         }
+        Err(Failure::unknown("iam:ListAccessKeys: the listing has no end"))
     }
 
     async fn identify(&self, credential: &Credential, listed: &[Listed]) -> Got<Option<(KeyId, String)>> {
