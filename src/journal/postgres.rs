@@ -162,8 +162,8 @@ async fn within<T>(call: impl Future<Output = Result<T, JournalError>>) -> Resul
 
 async fn connect(address: &Address) -> Result<(Ledger, AnyPool), JournalError> {
     sqlx::any::install_default_drivers();
-    let place = address.shown.clone();
-    let explain = Box::new(move |error: &sqlx::Error| down::postgres(&place, error));
+    let (place, passwords) = (address.shown.clone(), address.passwords.iter().map(Secret::duplicate).collect::<Vec<_>>());
+    let explain = Box::new(move |error: &sqlx::Error| down::postgres(&place, &passwords, error));
     // A pool tries a failing connection again and again; the first one alone says what is wrong.
     let first = async {
         let mut connection = AnyConnection::connect(address.url.reveal()).await?;
