@@ -15,6 +15,7 @@ mod aws;
 #[path = "../common/mod.rs"]
 mod common;
 mod network;
+mod permissions;
 mod postgres;
 #[path = "../contracts/provider.rs"]
 mod provider;

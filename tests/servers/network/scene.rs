@@ -69,7 +69,7 @@ struct Service {
 pub struct Scene {
     pub kind: Kind,
     pub name: String,
-    world: Arc<World>,
+    pub world: Arc<World>,
     pub tap: Tap,
     /// Before the tap: what keyroll connects to.
     pub front: Proxy,
@@ -80,7 +80,8 @@ pub struct Scene {
     pub journal: Option<Shared>,
     folder: tempfile::TempDir,
     patient: bool,
-    env: Vec<(&'static str, String)>,
+    /// What keyroll's references find.
+    pub env: Vec<(&'static str, String)>,
 }
 
 /// A journal on PostgreSQL.
@@ -164,7 +165,7 @@ impl World {
     }
 
     /// The store's version, and the fields it holds.
-    async fn stored(&self, name: &str) -> (Value, Value) {
+    pub async fn stored(&self, name: &str) -> (Value, Value) {
         match self {
             Self::Vault(vault) | Self::OpenAi(_, vault) | Self::Rollout(_, vault) => {
                 let data = vault.must("GET", &format!("secret/data/{name}"), Value::Null).await["data"].clone();
@@ -180,7 +181,7 @@ impl World {
     }
 
     /// The ids of the keys that there are.
-    async fn live(&self, name: &str) -> Vec<String> {
+    pub async fn live(&self, name: &str) -> Vec<String> {
         match self {
             Self::Vault(vault) => {
                 let (_, listed) = vault.ask("LIST", &format!("auth/approle/role/{name}/secret-id"), Value::Null).await;
@@ -258,7 +259,7 @@ impl Scene {
         };
         std::fs::write(scene.playbook(), scene.text(&entry, manner)).expect("written");
         scene.env = match &*scene.world {
-            World::Vault(vault) => vec![("VAULT", vault.token.clone())],
+            World::Vault(vault) => vec![("VAULT", vault.token.clone()), ("ROLE", vault.token.clone())],
             World::OpenAi(provider, vault) | World::Rollout(provider, vault) => {
                 vec![("VAULT", vault.token.clone()), ("ADMIN", provider.admin_key().reveal().to_owned())]
             }
@@ -270,7 +271,7 @@ impl Scene {
         scene
     }
 
-    fn playbook(&self) -> PathBuf {
+    pub fn playbook(&self) -> PathBuf {
         self.folder.path().join("playbook.yaml")
     }
 
@@ -286,7 +287,7 @@ impl Scene {
         let openai = |url: &str| format!("openai: {{ project: proj_sandbox, admin_key: env:ADMIN, base_url: \"{url}/v1\" }}");
         let (provider, store) = match &*self.world {
             World::Vault(_) => {
-                let role = format!("vault_approle: {{ address: \"{entry}\", auth: {{ token: env:VAULT }}, role: {name}{ca} }}");
+                let role = format!("vault_approle: {{ address: \"{entry}\", auth: {{ token: env:ROLE }}, role: {name}{ca} }}");
                 (role, vault(entry))
             }
             World::Aws => (
