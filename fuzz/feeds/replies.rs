@@ -167,7 +167,8 @@ impl Worlds {
     }
 
     async fn provider(&self, provider: &dyn Provider, call: usize) {
-        let (id, credential) = (KeyId::new("key-1"), || Credential { id: Some(KeyId::new("key-1")), secret: Secret::new("value-of-key-1") });
+        let (id, credential) =
+            (KeyId::new("key-1"), || Credential { id: Some(KeyId::new("key-1")), secret: Secret::new("value-of-key-1") });
         match call % 8 {
             0 => drop(provider.check().await),
             1 => drop(provider.list().await),

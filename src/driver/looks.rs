@@ -327,7 +327,9 @@ impl Hands<'_> {
                     (Ok(Life::Alive), _) => format!("the provider still accepts the {name} key"),
                     // Whoever cannot be asked has neither accepted nor refused it: it is asked again when that is possible.
                     (Err(failure), _) | (_, Some(Err(failure))) if failure.refusal().is_none() => return Err(failure),
-                    (Ok(Life::Dead), None) => format!("the provider refuses the {name} key, and there is no value of the {other} one to try beside it"),
+                    (Ok(Life::Dead), None) => {
+                        format!("the provider refuses the {name} key, and there is no value of the {other} one to try beside it")
+                    }
                     (Ok(Life::Dead), _) => format!("the provider refuses the {other} key too"),
                     _ => format!("the provider neither accepts nor refuses the {name} key"),
                 };

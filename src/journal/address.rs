@@ -76,7 +76,9 @@ impl Address {
 }
 
 fn passwords(url: &Url, pairs: &[(String, String)]) -> Vec<Secret> {
-    let decoded = |text: &str| url::form_urlencoded::parse(format!("p={}", text.replace('+', "%2B")).as_bytes()).next().map(|(_, text)| text.into_owned());
+    let decoded = |text: &str| {
+        url::form_urlencoded::parse(format!("p={}", text.replace('+', "%2B")).as_bytes()).next().map(|(_, text)| text.into_owned())
+    };
     let by_query = pairs.iter().filter(|(name, _)| name == "password").map(|(_, text)| text.clone());
     let by_variable = std::env::var("PGPASSWORD").ok();
     let all = url.password().and_then(decoded).into_iter().chain(by_query).chain(by_variable);

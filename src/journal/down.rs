@@ -39,7 +39,8 @@ pub(super) fn file(doing: &str, place: &Path, error: &io::Error) -> JournalError
 /// server says one back, nothing of what it says is passed on.
 pub(super) fn postgres(place: &str, passwords: &[Secret], error: &sqlx::Error) -> JournalError {
     let said = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
-    let said = if passwords.iter().any(|password| said.contains(password.reveal())) { "what it says holds the password".to_owned() } else { said };
+    let said =
+        if passwords.iter().any(|password| said.contains(password.reveal())) { "what it says holds the password".to_owned() } else { said };
     let code = code(error).unwrap_or_default();
     let text = match (code.as_str(), error) {
         // Nothing that is said before it has let us in: a password that was sent in the clear may come back.

@@ -53,7 +53,9 @@ impl Locks {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Refused::Taken(holder(&path))),
                 Err(_) if self.strange() => {
                     let place = self.folder.display();
-                    let what = format!("{place} is not keyroll's own folder (a link, or others may write to it): remove it, or chmod 700 '{place}'");
+                    let what = format!(
+                        "{place} is not keyroll's own folder (a link, or others may write to it): remove it, or chmod 700 '{place}'"
+                    );
                     return Err(Refused::Down(JournalError::Down(what)));
                 }
                 Err(error) => return Err(Refused::Down(down::file("lock", &path, &error))),

@@ -19,25 +19,61 @@ const CASES: u32 = 150;
 #[derive(Clone, Debug)]
 enum Tampering {
     /// One character of one text column becomes another one.
-    Text { column: &'static str, row: Index, at: Index, to: char },
+    Text {
+        column: &'static str,
+        row: Index,
+        at: Index,
+        to: char,
+    },
     /// One number becomes another one.
-    Number { column: &'static str, row: Index, by: i64 },
+    Number {
+        column: &'static str,
+        row: Index,
+        by: i64,
+    },
     /// A row is gone.
-    Dropped { row: Index },
+    Dropped {
+        row: Index,
+    },
     /// Two rows change places: their contents, but not their numbers.
-    Exchanged { one: Index, other: Index },
+    Exchanged {
+        one: Index,
+        other: Index,
+    },
     /// A row stands once more, behind the last one of a rotation.
-    Doubled { row: Index, into: Index },
+    Doubled {
+        row: Index,
+        into: Index,
+    },
     /// A row moves into another rotation.
-    Moved { row: Index },
+    Moved {
+        row: Index,
+    },
     /// What the rotation's own row says of its end.
-    Head { row: Index, at: Index, to: char },
+    Head {
+        row: Index,
+        at: Index,
+        to: char,
+    },
     /// The same, of its length.
-    Length { row: Index, by: i64 },
+    Length {
+        row: Index,
+        by: i64,
+    },
     /// A decree: its text, its hash, its absence, a second one.
-    DecreeText { column: &'static str, row: Index, at: Index, to: char },
-    DecreeDropped { row: Index },
-    DecreeExchanged { one: Index, other: Index },
+    DecreeText {
+        column: &'static str,
+        row: Index,
+        at: Index,
+        to: char,
+    },
+    DecreeDropped {
+        row: Index,
+    },
+    DecreeExchanged {
+        one: Index,
+        other: Index,
+    },
 }
 
 fn tampering() -> impl Strategy<Value = Tampering> {
@@ -209,7 +245,9 @@ fn any_tampering_with_any_row_of_a_chain_is_found() {
     runtime.block_on(write(&path)).expect("written");
     // Everything into the one file, so that a copy of it is a copy of the journal.
     runtime
-        .block_on(async { SqliteConnection::connect(&format!("sqlite://{}", path.display())).await?.execute("PRAGMA wal_checkpoint(TRUNCATE)").await })
+        .block_on(async {
+            SqliteConnection::connect(&format!("sqlite://{}", path.display())).await?.execute("PRAGMA wal_checkpoint(TRUNCATE)").await
+        })
         .expect("one file");
     assert!(runtime.block_on(whole(&path)).expect("readable"), "untouched");
     let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };

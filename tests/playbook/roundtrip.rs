@@ -81,7 +81,9 @@ fn consumer(consumer: &Consumer) -> Value {
 /// A field that is not set is not written.
 fn without_nothing(value: Value) -> Value {
     match value {
-        Value::Object(fields) => fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name, without_nothing(value))).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name, without_nothing(value))).collect()
+        }
         Value::Array(items) => items.into_iter().map(without_nothing).collect(),
         other => other,
     }
@@ -157,7 +159,8 @@ fn text() -> impl Strategy<Value = String> {
 fn settings() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![text().prop_map(Value::from), any::<i32>().prop_map(Value::from), any::<bool>().prop_map(Value::from)];
     let value = leaf.prop_recursive(3, 12, 4, |inner| {
-        let fields = prop::collection::btree_map("[a-z_]{1,8}", inner.clone(), 0..4).prop_map(|map| Value::Object(map.into_iter().collect()));
+        let fields =
+            prop::collection::btree_map("[a-z_]{1,8}", inner.clone(), 0..4).prop_map(|map| Value::Object(map.into_iter().collect()));
         prop_oneof![prop::collection::vec(inner, 0..4).prop_map(Value::from), fields]
     });
     prop::collection::btree_map("[a-z_]{1,10}", value, 0..5).prop_map(|map| Value::Object(map.into_iter().collect()))
@@ -188,20 +191,21 @@ fn pointer() -> impl Strategy<Value = Value> {
 
 fn one_consumer() -> impl Strategy<Value = Value> {
     let health = (prop::sample::select(vec!["version", "key_id", "fingerprint"]), pointer(), prop::option::of(span(1)), any::<bool>());
-    let running = (kind(&["fixed", "dns"]), prop::option::of(1_u32..1000), health).prop_map(|(found, expect, (claim, pointer, timeout, tls))| {
-        let mut health = json!({ "path": "/healthz?x=1", claim: pointer, "store": 0 });
-        if let Some(timeout) = timeout {
-            health["timeout"] = json!(timeout);
-        }
-        if tls {
-            health["scheme"] = json!("https");
-        }
-        let mut fields = json!({ "instances": found, "health": health });
-        if let Some(expect) = expect {
-            fields["expect"] = json!(expect);
-        }
-        fields
-    });
+    let running =
+        (kind(&["fixed", "dns"]), prop::option::of(1_u32..1000), health).prop_map(|(found, expect, (claim, pointer, timeout, tls))| {
+            let mut health = json!({ "path": "/healthz?x=1", claim: pointer, "store": 0 });
+            if let Some(timeout) = timeout {
+                health["timeout"] = json!(timeout);
+            }
+            if tls {
+                health["scheme"] = json!("https");
+            }
+            let mut fields = json!({ "instances": found, "health": health });
+            if let Some(expect) = expect {
+                fields["expect"] = json!(expect);
+            }
+            fields
+        });
     let job = (span(1), span(1)).prop_map(|(every, run)| json!({ "job": { "runs_every": every, "max_run": run } }));
     let rollout = prop_oneof![Just(None), Just(Some(json!("none"))), kind(&["http", "exec"]).prop_map(Some)];
     (prop_oneof![3 => running.boxed(), 1 => job.boxed()], rollout, prop::option::of(span(0))).prop_map(|(mut fields, rollout, request)| {
@@ -228,7 +232,11 @@ fn one_notice() -> impl Strategy<Value = Value> {
 
 /// Fields that may be left out, each for itself.
 fn optional() -> impl Strategy<Value = Value> {
-    let labels = prop::collection::btree_map(text(), prop_oneof![text().prop_map(Value::from), prop::collection::vec(text(), 0..3).prop_map(Value::from)], 0..4);
+    let labels = prop::collection::btree_map(
+        text(),
+        prop_oneof![text().prop_map(Value::from), prop::collection::vec(text(), 0..3).prop_map(Value::from)],
+        0..4,
+    );
     let window = prop::sample::select(vec!["Mon-Thu 09:00-16:00 Europe/Berlin", "22:00-04:00", "Sat,Sun 00:00-24:00 Asia/Kathmandu"]);
     let verify = (span(1), span(0), span(1), any::<bool>()).prop_map(|(one, other, every, hold)| {
         let of = |text: &str| text.parse::<Span>().expect("a span");
@@ -248,7 +256,8 @@ fn optional() -> impl Strategy<Value = Value> {
         }
         revoke
     });
-    let emergency = (prop::sample::select(vec!["replace-fast", "revoke-first"]), span(0)).prop_map(|(mode, at)| json!({ "mode": mode, "revoke_at": at }));
+    let emergency = (prop::sample::select(vec!["replace-fast", "revoke-first"]), span(0))
+        .prop_map(|(mode, at)| json!({ "mode": mode, "revoke_at": at }));
     let values: Vec<(&'static str, BoxedStrategy<Value>)> = vec![
         ("labels", labels.prop_map(|labels| json!(labels)).boxed()),
         ("every", span(1).prop_map(Value::from).boxed()),
@@ -292,12 +301,16 @@ fn stands(written: &Value, read: &Value) -> bool {
             Some(found) => stands(value, found),
             None => value == "none" || *value == json!([]) || *value == json!({}),
         }),
-        (Value::Array(written), Value::Array(read)) => written.len() == read.len() && written.iter().zip(read).all(|(one, other)| stands(one, other)),
+        (Value::Array(written), Value::Array(read)) => {
+            written.len() == read.len() && written.iter().zip(read).all(|(one, other)| stands(one, other))
+        }
         (Value::Array(windows), Value::String(_)) if windows.iter().all(Value::is_string) => {
             Window::any(windows.iter().filter_map(Value::as_str)).is_ok_and(|window| *read == window.to_string())
         }
         (Value::String(written), Value::Array(read)) => *read == [json!(written)],
-        (Value::String(one), Value::String(other)) => one == other || one.parse::<Window>().is_ok_and(|window| window.to_string() == *other),
+        (Value::String(one), Value::String(other)) => {
+            one == other || one.parse::<Window>().is_ok_and(|window| window.to_string() == *other)
+        }
         (one, other) => one == other,
     }
 }

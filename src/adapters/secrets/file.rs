@@ -52,7 +52,8 @@ fn fit(path: &str, found: &Metadata) -> Got<()> {
     let too_many = if ours { 0o077 } else { 0o027 };
     if found.mode() & too_many != 0 && !MOUNTED.iter().any(|place| path.starts_with(place)) {
         let what = format!("can be read by others (mode {:04o})", found.mode() & 0o7777);
-        return Err(refused(&what).hint(format!("chmod 600 {path}; in Kubernetes `defaultMode: 0440` with `fsGroup`, or mount it below /run/secrets")));
+        return Err(refused(&what)
+            .hint(format!("chmod 600 {path}; in Kubernetes `defaultMode: 0440` with `fsGroup`, or mount it below /run/secrets")));
     }
     Ok(())
 }

@@ -51,7 +51,8 @@ async fn echo(State(echo): State<Arc<Echo>>, uri: Uri, headers: HeaderMap, body:
         });
         return (status, extra, axum::Json(text)).into_response();
     }
-    (status, extra, [("content-type", "text/html")], format!("<html><body><h1>{status}</h1><pre>{words}</pre></body></html>")).into_response()
+    (status, extra, [("content-type", "text/html")], format!("<html><body><h1>{status}</h1><pre>{words}</pre></body></html>"))
+        .into_response()
 }
 
 fn playbooks(at: &str, file: &str) -> [(&'static str, String); 4] {

@@ -51,7 +51,12 @@ impl Life {
         std::fs::create_dir_all(&temporary).unwrap();
         let mut command = self.stage.command(words);
         command.env("TMPDIR", temporary).env("HOME", self.stage.playbook().parent().unwrap());
-        let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);

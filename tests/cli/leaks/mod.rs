@@ -48,7 +48,10 @@ fn forms(secret: &str) -> BTreeSet<Vec<u8>> {
     let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
     let percent = |lower: bool| -> String {
         let escape = |byte: u8| if lower { format!("%{byte:02x}") } else { format!("%{byte:02X}") };
-        secret.bytes().map(|byte| if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) { char::from(byte).into() } else { escape(byte) }).collect()
+        secret
+            .bytes()
+            .map(|byte| if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) { char::from(byte).into() } else { escape(byte) })
+            .collect()
     };
     let json = serde_json::to_string(secret).unwrap();
     let ascii: String = json.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }).collect();

@@ -48,7 +48,10 @@ async fn neither_keyroll_nor_what_it_starts_shows_a_secret_to_a_list_of_processe
         secret(kept.path(), "mac", "mac-canary-of-a-file"),
     );
     stage.edit("verify: {", &notify);
-    stage.edit("    max_request: 0s\n", &format!("    max_request: 0s\n    rollout: {{ exec: {{ command: [\"{}\"] }} }}\n", mirror(&folder, "rolled")));
+    stage.edit(
+        "    max_request: 0s\n",
+        &format!("    max_request: 0s\n    rollout: {{ exec: {{ command: [\"{}\"] }} }}\n", mirror(&folder, "rolled")),
+    );
     stage.edit("within: 20s", "within: 1h");
     stage.fleet.behave(0, Behaviour::Stuck);
     let old = stage.secrets();
@@ -75,7 +78,8 @@ async fn neither_keyroll_nor_what_it_starts_shows_a_secret_to_a_list_of_processe
     search.folder(&folder);
     for program in ["told", "rolled"] {
         let environment = std::fs::read(folder.join(format!("{program}.environ"))).unwrap();
-        let names: Vec<_> = environment.split(|byte| *byte == 0).filter_map(|line| std::str::from_utf8(line).ok()?.split_once('=')).collect();
+        let names: Vec<_> =
+            environment.split(|byte| *byte == 0).filter_map(|line| std::str::from_utf8(line).ok()?.split_once('=')).collect();
         assert!(names.iter().all(|(name, _)| *name == "PATH" || name.starts_with("KEYROLL_")), "{names:?}");
         let open = std::fs::read_to_string(folder.join(format!("{program}.fd"))).unwrap();
         assert!(!open.contains("journal.db") && !open.contains("socket:"), "{program} was given more than its pipes: {open}");
@@ -129,7 +133,10 @@ async fn a_killed_process_leaves_no_core_file() {
             assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("x"), "it is `cat` by now");
         };
         let dumps = dies(&mut control, ready, signal).await;
-        println!("{signal:?}: keyroll left no core; a plain program {}", if dumps { "did" } else { "did not either: this system writes none" });
+        println!(
+            "{signal:?}: keyroll left no core; a plain program {}",
+            if dumps { "did" } else { "did not either: this system writes none" }
+        );
         stage.fleet.behave(0, Behaviour::Normal);
         ends(&stage.keyroll(&["rollback"]).await, 1);
     }
@@ -224,7 +231,8 @@ async fn what_a_rotation_has_dropped_is_gone_from_memory() {
         return println!("only root can look into its memory");
     };
     assert!(memchr(&bytes, b"stage.yaml") > 0, "it is its memory");
-    let left = [("the old key", &old), ("the new key", &new), ("the token", &token)].map(|(name, secret)| (name, memchr(&bytes, secret.as_bytes())));
+    let left = [("the old key", &old), ("the new key", &new), ("the token", &token)]
+        .map(|(name, secret)| (name, memchr(&bytes, secret.as_bytes())));
     println!("in {} MiB of memory after the rotation: {left:?}", bytes.len() >> 20);
     let [old, new, token] = left.map(|(_, times)| times);
     assert_eq!((old, new), (0, 0), "the keys are gone");

@@ -183,7 +183,8 @@ const BREAKS: &[(Toxic, bool)] = &[
 ];
 /// The same for what costs more to play.
 const FEWER: &[(Toxic, bool)] = &[(Toxic::Reset, false), (Toxic::Silent, false), (Toxic::Deaf, false), (Toxic::Down, true)];
-const LASTING: &[(Toxic, bool)] = &[(Toxic::Reset, true), (Toxic::Silent, true), (Toxic::Deaf, true), (Toxic::Trickle, true), (Toxic::Down, true)];
+const LASTING: &[(Toxic, bool)] =
+    &[(Toxic::Reset, true), (Toxic::Silent, true), (Toxic::Deaf, true), (Toxic::Trickle, true), (Toxic::Down, true)];
 /// What only makes everything slow.
 const SLOW: &[(Toxic, bool)] = &[(Toxic::Late, true), (Toxic::Slow, true), (Toxic::Sliced, true)];
 

@@ -10,7 +10,7 @@ use std::{
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use keyroll::{
     ids::KeyId,
-    journal::SqliteJournal,
+    journal::Place,
     protocol::{Effect, Event},
     sandbox::provider::SandboxProvider,
 };
@@ -102,14 +102,17 @@ pub struct Ran {
 
 fn creates(request: &Request) -> bool {
     let path = request.path.split('?').next().unwrap_or_default();
-    request.action == "CreateAccessKey" || (request.method == "POST" && (path.ends_with("/secret-id") || path.ends_with("/service_accounts")))
+    request.action == "CreateAccessKey"
+        || (request.method == "POST" && (path.ends_with("/secret-id") || path.ends_with("/service_accounts")))
 }
 
 /// The request that begins this effect.
 pub fn begins(kind: Kind, effect: &str) -> fn(&Request) -> bool {
     match (kind, effect) {
         (_, "create") => creates,
-        (Kind::Vault | Kind::VaultTls, "promote" | "restore") => |request| request.method == "POST" && request.path.contains("/secret/data/"),
+        (Kind::Vault | Kind::VaultTls, "promote" | "restore") => {
+            |request| request.method == "POST" && request.path.contains("/secret/data/")
+        }
         (Kind::Vault | Kind::VaultTls, _) => |request| request.path.ends_with("/secret-id-accessor/destroy"),
         (Kind::Aws, "put") => |request| request.action == "PutSecretValue",
         (Kind::Aws, "promote" | "restore") => |request| request.action == "UpdateSecretVersionStage" && request.body.contains("AWSCURRENT"),
@@ -209,7 +212,8 @@ impl World {
         let text = |field: &str| fields[field].as_str().unwrap_or_default().to_owned();
         match self {
             Self::Vault(vault) => {
-                let found = vault.ask("POST", &format!("auth/approle/role/{name}/secret-id/lookup"), json!({ "secret_id": text("value") })).await;
+                let found =
+                    vault.ask("POST", &format!("auth/approle/role/{name}/secret-id/lookup"), json!({ "secret_id": text("value") })).await;
                 found.1["data"]["secret_id_accessor"] == fields["id"]
             }
             Self::Aws => aws::caller(&text("id"), &text("value")).await,
@@ -265,7 +269,11 @@ impl Scene {
             }
             World::Aws => {
                 let admin = aws::admin().await;
-                vec![("AWS_ACCESS_KEY_ID", admin.id().into()), ("AWS_SECRET_ACCESS_KEY", admin.secret().into()), ("AWS_REGION", "us-east-1".into())]
+                vec![
+                    ("AWS_ACCESS_KEY_ID", admin.id().into()),
+                    ("AWS_SECRET_ACCESS_KEY", admin.secret().into()),
+                    ("AWS_REGION", "us-east-1".into()),
+                ]
             }
         };
         scene
@@ -348,10 +356,11 @@ revoke: {{ grace: 0s, dead_within: 5s{disable} }}
 
     /// How many creates the journal knows of.
     async fn intended(&self) -> usize {
-        let journal: Box<dyn keyroll::ports::Journal> = match &self.journal {
-            Some(shared) => keyroll::journal::Place::read(shared.postgres.url("").as_ref()).open().await.expect("the journal"),
-            None => Box::new(SqliteJournal::open(&self.folder.path().join("journal.db")).await.expect("the journal")),
+        let place = match &self.journal {
+            Some(shared) => shared.postgres.url(""),
+            None => self.folder.path().join("journal.db").display().to_string(),
         };
+        let journal = Place::read(place.as_ref()).open().await.expect("the journal");
         let mut intended = 0;
         for entry in journal.entries().await.expect("readable") {
             let records = journal.records(&entry.rotation).await.expect("a whole chain");
@@ -373,9 +382,17 @@ revoke: {{ grace: 0s, dead_within: 5s{disable} }}
     }
 }
 
+/// A database of its own. It is a copy of another one, and the server makes one copy at a time: whoever else waits for it might wait
+/// for too long.
+pub async fn database() -> Postgres {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = ONE.lock().await;
+    Postgres::start().await.expect("a database")
+}
+
 impl Shared {
     async fn new(resets: bool, lease: &str) -> Self {
-        let postgres = Postgres::start().await.expect("a database");
+        let postgres = database().await;
         let real = postgres.url(&format!("keyroll_lease={lease}"));
         let mut url: url::Url = real.parse().expect("a URL");
         let upstream = format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(5432));

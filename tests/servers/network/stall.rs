@@ -8,7 +8,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::postgres::{Postgres, suite::Server as _};
+use super::scene::database;
 
 /// Ten seconds for a connection, twenty-five for a call, and some for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(50);
@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(50);
 /// Stops at each of these words of keyroll's.
 pub async fn opening_never_hangs() {
     futures_util::future::join_all(["pg_catalog.pg_tables", "CREATE TABLE meta", "SELECT journal, salt"].map(|word| async move {
-        let postgres = Postgres::start().await.expect("a database");
+        let postgres = database().await;
         let mut url: url::Url = postgres.url("sslmode=disable").parse().expect("a URL");
         let server = format!("{}:{}", url.host_str().unwrap_or_default(), url.port().unwrap_or(5432));
         url.set_port(Some(deaf_from(word, server).await)).expect("a port");

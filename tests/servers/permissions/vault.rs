@@ -61,8 +61,7 @@ async fn with_the_shipped_policies_everything_works() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_one_capability_it_is_named_and_nothing_is_changed() {
     let sample = scene(Kind::Vault, Manner::Follows).await;
-    let all: BTreeSet<Grant> =
-        ["creator.hcl", "promoter.hcl", "revoker.hcl"].iter().flat_map(|file| grants(file, &sample)).collect();
+    let all: BTreeSet<Grant> = ["creator.hcl", "promoter.hcl", "revoker.hcl"].iter().flat_map(|file| grants(file, &sample)).collect();
     let (count, sample) = (all.len(), sample.name.as_str());
     stream::iter(all)
         .for_each_concurrent(8, |grant| async move {
