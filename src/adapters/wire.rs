@@ -12,6 +12,9 @@ use crate::{
     protocol::Refusal,
 };
 
+/// How long one call may take in all, from the connection to the end of its answer. Shorter than a lease that is renewed every third
+/// of its time: a call that changes something is over before anybody else can take the rotation.
+const WHOLE_CALL: Duration = Duration::from_secs(20);
 /// The longest answer that is read; more is an unreadable answer.
 const LONGEST_BODY: usize = 16 << 20;
 
@@ -99,7 +102,7 @@ fn builder(tls: &Arc<rustls::ClientConfig>) -> reqwest::ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("keyroll/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(30))
+        .timeout(WHOLE_CALL)
 }
 
 /// Sends a request. 2xx and 4xx are replies (but 408 and 429); all else is a [`Failure`] whose fate says whether it may have happened.

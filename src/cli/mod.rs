@@ -64,7 +64,7 @@ pub struct Global {
     /// only [default: keyroll/journal.db in the XDG state folder]
     #[arg(long, global = true, env = "KEYROLL_JOURNAL", hide_env_values = true, value_name = "FILE|URL", value_hint = clap::ValueHint::AnyPath)]
     journal: Option<OsString>,
-    /// How long a call that gets no answer is repeated before keyroll stops; `keyroll resume` goes on then
+    /// How long a call that gets no answer is repeated before keyroll stops, the call's own time counted; `keyroll resume` goes on then
     #[arg(long, global = true, value_name = "TIME", default_value = "2m")]
     patience: crate::playbook::Span,
     /// What standard output is for

@@ -66,10 +66,11 @@ impl Hands<'_> {
                 Ok(detail) => return Ok((Event::Did(effect), detail)),
                 Err(failure) => failure,
             };
-            let said = Detail::Reply { said: failure.to_string() };
+            let said = |said| Detail::Reply { said };
             match failure.fate {
-                Fate::Refused { why, .. } => return Ok((Event::Refused(effect, why), said)),
-                Fate::Unknown { .. } => return Ok((Event::Lost(effect), said)),
+                // With its remedy: whoever reads the record has nothing else.
+                Fate::Refused { why, .. } => return Ok((Event::Refused(effect, why), said(failure.told()))),
+                Fate::Unknown { .. } => return Ok((Event::Lost(effect), said(failure.to_string()))),
                 Fate::NotSent { .. } => self.endure(&mut tries, failure).await?,
             }
         }

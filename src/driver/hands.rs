@@ -44,7 +44,7 @@ pub(super) use endure;
 
 impl Hands<'_> {
     pub(super) fn tries(&self) -> Tries {
-        Tries::new(self.patience)
+        Tries::new(self.patience, self.clock.steady())
     }
 
     /// Waits before another try of a call that failed.
@@ -55,7 +55,7 @@ impl Hands<'_> {
         if failure.refusal().is_some() {
             return Err(failure);
         }
-        let Some(wait) = tries.next(failure.retry_after(), fastrand::f64()) else { return Err(failure) };
+        let Some(wait) = tries.next(self.clock.steady(), failure.retry_after(), fastrand::f64()) else { return Err(failure) };
         tracing::debug!(what = %failure, wait_ms = wait.as_millis(), "trying again");
         self.view.see(&Sight::Retrying { what: &failure.what, wait });
         self.clock.sleep(wait).await;

@@ -351,21 +351,26 @@ impl Hands<'_> {
         let began = self.clock.steady();
         let mut row = 0;
         loop {
-            let refused = matches!(self.world.provider.probe(&dying).await, Ok(Life::Dead));
-            let works = match control {
-                Some(control) => matches!(self.world.provider.probe(control).await, Ok(Life::Alive)),
-                None => false,
+            let shown = self.world.provider.probe(&dying).await;
+            let beside = match control {
+                Some(control) => Some(self.world.provider.probe(control).await),
+                None => None,
             };
-            row = if refused && works { row + 1 } else { 0 };
+            row = if shown == Ok(Life::Dead) && beside == Some(Ok(Life::Alive)) { row + 1 } else { 0 };
             if row >= REFUSALS {
                 let said = format!("the provider refused the {name} key {REFUSALS} times in a row and took the {other} one each time");
                 return Ok((Answer::Yes, Detail::Reply { said }));
             }
             if row == 0 && self.clock.steady().saturating_sub(began) >= within {
-                let said = if refused {
-                    format!("the provider refuses the {other} key too")
-                } else {
-                    format!("the provider still accepts the {name} key")
+                let said = match (shown, beside) {
+                    (Ok(Life::Alive), _) => format!("the provider still accepts the {name} key"),
+                    // Whoever cannot be asked has neither accepted nor refused it: it is asked again when that is possible.
+                    (Err(failure), _) | (_, Some(Err(failure))) if failure.refusal().is_none() => return Err(failure),
+                    (Ok(Life::Dead), None) => {
+                        format!("the provider refuses the {name} key, and there is no value of the {other} one to try beside it")
+                    }
+                    (Ok(Life::Dead), _) => format!("the provider refuses the {other} key too"),
+                    _ => format!("the provider neither accepts nor refuses the {name} key"),
                 };
                 return Ok((Answer::No, Detail::Reply { said }));
             }

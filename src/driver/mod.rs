@@ -94,7 +94,7 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
         value: None,
         waiting: None,
     };
-    let mut lost = Tries::new(runner.patience);
+    let mut lost = None;
     loop {
         if let Some(note) = runner.journal.collect(lease).await? {
             hear(runner, &mut hands, rotation, lease, note).await?;
@@ -167,7 +167,7 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
                 rest(runner, BETWEEN).await;
             }
             Some(what) => back_off(runner, &mut hands, &mut lost, what).await?,
-            None => lost = if matches!(event, Event::Did(_)) { Tries::new(runner.patience) } else { lost },
+            None => lost = lost.filter(|_| !matches!(event, Event::Did(_))),
         }
     }
 }
@@ -253,8 +253,10 @@ async fn commit(
 }
 
 /// Between two tries of an effect whose outcome was lost; the reading between them has its own patience.
-async fn back_off(runner: &Runner<'_>, hands: &mut Hands<'_>, lost: &mut Tries, what: String) -> Result<(), Halt> {
-    let Some(wait) = lost.next(None, fastrand::f64()) else { return Err(Failure::unknown(what).into()) };
+async fn back_off(runner: &Runner<'_>, hands: &mut Hands<'_>, lost: &mut Option<Tries>, what: String) -> Result<(), Halt> {
+    let now = runner.clock.steady();
+    let tries = lost.get_or_insert_with(|| Tries::new(runner.patience, now));
+    let Some(wait) = tries.next(now, None, fastrand::f64()) else { return Err(Failure::unknown(what).into()) };
     hands.view.see(&Sight::Retrying { what: &what, wait });
     runner.clock.sleep(wait).await;
     Ok(())

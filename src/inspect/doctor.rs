@@ -1,6 +1,6 @@
 //! What stands ready for a rotation and what does not, before anybody needs it. Reads only.
 
-use std::{os::unix::fs::PermissionsExt as _, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -142,9 +142,6 @@ async fn references(all: &[SecretRef], secrets: &dyn Secrets) -> Vec<Line> {
     for reference in all {
         if let Err(failure) = secrets.read(reference).await {
             lines.push(Line::ill("configuration", failure.into()));
-        } else if let Some(mode) = open_to_others(reference) {
-            let what = format!("{reference} can be read by others (mode {mode:04o})");
-            lines.push(Line::odd("configuration", what, format!("chmod 600 {}", reference.to_string().trim_start_matches("file:"))));
         }
     }
     if lines.is_empty() {
@@ -156,14 +153,6 @@ async fn references(all: &[SecretRef], secrets: &dyn Secrets) -> Vec<Line> {
         lines.push(Line::well("configuration", what));
     }
     lines
-}
-
-/// The mode of a secret's file that more than its owner may read; platforms mount a container's secrets readable inside of it.
-fn open_to_others(reference: &SecretRef) -> Option<u32> {
-    let SecretRef::File(path) = reference else { return None };
-    let mounted = ["/var/run/secrets/", "/run/secrets/"].iter().any(|place| path.starts_with(place));
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
-    (!mounted && mode & 0o077 != 0).then_some(mode)
 }
 
 async fn clocks(world: &World, now: DateTime<Utc>) -> Vec<Line> {

@@ -145,6 +145,19 @@ async fn an_instance_that_never_follows_rolls_back() {
     bench.sim.assert_clean("stuck");
 }
 
+/// A provider that cannot be asked has neither accepted nor refused the old key: nothing for a person to decide.
+#[tokio::test(start_paused = true)]
+async fn an_outage_during_the_proof_of_death_holds_nobody_up() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    bench.sim.lock().cut_off = true;
+    assert!(matches!(bench.go().await, Err(Halt::Outside(failure)) if failure.to_string() == "no answer in time"));
+    assert_eq!(bench.rotation().state.held, None);
+    bench.sim.lock().cut_off = false;
+    assert_eq!(bench.to_the_end("the provider is back").await.state.ended(), Some(End::Done));
+    bench.sim.assert_clean("cut off");
+}
+
 #[tokio::test(start_paused = true)]
 async fn with_hold_a_person_decides() {
     let bench = Bench::new("verify: { within: 5m, stable_for: 10s, on_timeout: hold }\n");

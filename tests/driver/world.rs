@@ -58,6 +58,8 @@ pub struct Outside {
     pub forgotten: Vec<String>,
     /// The store tells its time.
     pub tells_time: bool,
+    /// Once the first key is dead nobody reaches the provider to try a key.
+    pub cut_off: bool,
 }
 
 pub struct Key {
@@ -206,6 +208,11 @@ impl Provider for Sim {
         })
     }
     async fn probe(&self, credential: &Credential) -> Got<Life> {
+        let outside = self.lock();
+        if outside.cut_off && outside.keys.get("key-0").is_some_and(|first| !first.alive) {
+            return Err(Failure::unknown("no answer in time"));
+        }
+        drop(outside);
         Ok(if self.lock().usable(credential.secret.reveal()) { Life::Alive } else { Life::Dead })
     }
     fn usage(&self) -> Option<&dyn Usage> {

@@ -4,7 +4,7 @@ use crate::vault_bench::World;
 
 /// The address and the root token: `KEYROLL_TEST_VAULT` is the line that the server prints, or an address beside
 /// `KEYROLL_TEST_VAULT_TOKEN`. `KEYROLL_TEST_VAULT_CA` names the authority's file where it serves HTTPS.
-fn world() -> World {
+pub fn world() -> World {
     told("KEYROLL_TEST_VAULT")
 }
 
@@ -13,7 +13,7 @@ fn spare() -> World {
     told("KEYROLL_TEST_VAULT_SPARE")
 }
 
-fn told(variable: &str) -> World {
+pub fn told(variable: &str) -> World {
     let told = crate::server(variable);
     let world = match serde_json::from_str::<serde_json::Value>(&told) {
         Ok(line) => {

@@ -154,7 +154,7 @@ impl Http {
                     cursor.map(|cursor| (query.as_str(), cursor))
                 }
                 Some(_) if items.is_empty() => None,
-                Some(Next::Page { query, first }) => Some((query.as_str(), (first + number as u64).to_string())),
+                Some(Next::Page { query, first }) => Some((query.as_str(), first.saturating_add(number as u64).to_string())),
                 Some(Next::Offset { query }) => Some((query.as_str(), rows.len().to_string())),
             };
             if query.is_none() {

@@ -1,0 +1,18 @@
+//! What each target does with its bytes. The fuzzer calls these, and so does `cargo test` with every seed (`tests/fuzz`).
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+pub mod playbook;
+pub mod records;
+pub mod replies;
+pub mod reports;
+pub mod retry_after;
+
+/// Every target by its name, which is its folder of seeds too.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("playbook", playbook::feed),
+    ("records", records::feed),
+    ("replies", replies::feed),
+    ("reports", reports::feed),
+    ("retry_after", retry_after::feed),
+];
