@@ -105,7 +105,7 @@ fn show(records: &[Record]) {
     drop((report::summary(&rotation, records), report::times(records), report::steps(rotation.state)));
     drop((report::show(&rotation, records, now), report::show_json(&rotation, records, now)));
     drop((report::history(std::slice::from_ref(&rotation)), report::status_json(std::slice::from_ref(&rotation), now)));
-    if let Ok(document) = report::document(records, "head", "journal", now) {
+    if let Ok(document) = report::document(records, &[], "head", "journal", now) {
         drop((report::text(&document), report::page(&document), serde_json::to_string(&document)));
     }
 }

@@ -76,8 +76,8 @@ impl Worlds {
         ];
         let of = |kind: &str, text: &str| block(kind, text);
         let provider = |(kind, text): &(&str, String)| {
-            let found = all.providers.iter().find(|known| known.name == *kind).expect("registered");
-            (found.build)(&of(kind, text), &ctx).unwrap_or_else(|fault| panic!("{kind}: {}", fault.what))
+            let found = all.providers.iter().find(|known| known.kind.name == *kind).expect("registered");
+            (found.kind.build)(&of(kind, text), &ctx).unwrap_or_else(|fault| panic!("{kind}: {}", fault.what))
         };
         let store = |(kind, text): &(&str, String)| {
             let found = all.stores.iter().find(|known| known.name == *kind).expect("registered");
@@ -173,8 +173,8 @@ impl Worlds {
             0 => drop(provider.check().await),
             1 => drop(provider.list().await),
             2 => drop(provider.identify(&credential(), &[]).await),
-            3 => drop(provider.create(&Wanted { name: "name", token: "token", like: Some(&id) }).await),
-            4 => drop(provider.create(&Wanted { name: "name", token: "token", like: None }).await),
+            3 => drop(provider.create(&Wanted { like: Some(&id), ..Wanted::named("name", "token") }).await),
+            4 => drop(provider.create(&Wanted::named("name", "token")).await),
             5 => drop(provider.delete(&super::records::tombstone(&id)).await),
             6 => drop(provider.probe(&credential()).await),
             _ => {
