@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
-    protocol::{Action, Answer, Effect, End, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
+    protocol::{Action, Answer, Debt, Effect, End, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
     record::{Decree, Decreed, Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
@@ -205,8 +205,9 @@ impl Rotation {
         check(record, self.seq + 1)?;
         let next = apply(&self.state, &record.event).map_err(|illegal| Broken::Illegal { seq: record.seq, illegal })?;
         self.learn(record);
-        if next.former.1 > self.state.former.1 {
-            self.give_up_new();
+        let paid = self.state.new_leak == Debt::Paid && next.new_leak == Debt::None && next.phase == Phase::Create;
+        if next.former.1 > self.state.former.1 || paid {
+            self.give_up_new(next.later > self.state.later, paid);
         }
         if next.held.is_some() && self.state.held.is_none() {
             self.held_at = Some(record.at);
@@ -296,9 +297,14 @@ impl Rotation {
         }
     }
 
-    /// What the new key was is now one of the keys that get replaced.
-    fn give_up_new(&mut self) {
-        self.formers.extend(self.new.take());
+    /// What the new key was is now one of the keys that get replaced. Those that are still to go stand last, what leaked before the
+    /// others; one that is being deleted stays the first of them.
+    fn give_up_new(&mut self, later: bool, paid: bool) {
+        let (debt, left) = self.state.former;
+        let begun = usize::from(debt == Debt::Begun && !paid);
+        let first = self.formers.len().saturating_sub(usize::from(left)) + begun;
+        let place = if later { self.formers.len() } else { first.min(self.formers.len()) };
+        self.formers.splice(place..place, self.new.take());
         for (_, role) in self.versions.iter_mut().flatten() {
             *role = Role::Old;
         }
@@ -329,6 +335,12 @@ impl Rotation {
             Role::Stray => self.stray.as_ref(),
             Role::Former => self.formers.iter().rev().nth(usize::from(self.state.former.1).checked_sub(1)?).map(|former| &former.id),
         }
+    }
+
+    /// Keys that no lost create left behind: they have a part of their own, or are dead for good.
+    pub fn accounted(&self) -> Vec<KeyId> {
+        let made = self.formers.iter().chain(&self.new).map(|made| &made.id);
+        self.tombstones.iter().chain(made).chain(self.key(Role::Old)).cloned().collect()
     }
 
     /// The key that an ended rotation left in use, where its id is known.

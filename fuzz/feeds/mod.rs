@@ -8,8 +8,11 @@ pub mod replies;
 pub mod reports;
 pub mod retry_after;
 
+/// What a target does with its bytes: anything but a panic.
+pub type Feed = fn(&[u8]);
+
 /// Every target by its name, which is its folder of seeds too.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Feed)] = &[
     ("playbook", playbook::feed),
     ("records", records::feed),
     ("replies", replies::feed),

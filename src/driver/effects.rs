@@ -13,7 +13,7 @@ use crate::{
     ids::{KeyId, Version},
     playbook::WriteSource,
     ports::{Change, Credential, Failure, Fate, Got, Life, Mark, Order, Wanted},
-    protocol::{Effect, Event, Phase, Refusal, Role},
+    protocol::{Effect, Event, Phase, Refusal, Role, replaces},
     record::Detail,
     rotation::Rotation,
     secret::{Secret, hex},
@@ -34,16 +34,12 @@ impl Hands<'_> {
         Ok(Detail::Intent { name, key, base })
     }
 
-    /// The version to write over: the store's current one while our field still holds one of our keys. Otherwise the
-    /// last one we know, so that the write fails its condition and a reading says whose value is there.
+    /// The version to write over: the store's current one, where the protocol lets us write over what it shows; else the last one we know.
     async fn base(&mut self, rotation: &Rotation, effect: Effect, place: usize) -> Result<Option<Version>, Failure> {
         let planned = rotation.bases.get(place).cloned().flatten();
         let current = endure!(self, self.world.stores[place].read());
         let role = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, current.as_ref()));
-        Ok(match (role, effect) {
-            (Some(Role::Old), _) | (Some(Role::New), Effect::Restore(_)) => current.map(|snapshot| snapshot.version),
-            _ => planned,
-        })
+        Ok(if replaces(&rotation.state, effect, role) { current.map(|snapshot| snapshot.version) } else { planned })
     }
 
     fn key_name(&self, rotation: &Rotation) -> String {
@@ -145,16 +141,16 @@ impl Hands<'_> {
     /// Our fields as they were before the rotation.
     async fn restored(&mut self, rotation: &Rotation, place: usize) -> Got<BTreeMap<String, Secret>> {
         let Some(spec) = self.book.stores.get(place) else { return Err(lost("the playbook no longer names this store")) };
-        // A fence writes what is there once more: nothing that was given up may come back with it.
-        let current = match rotation.state.phase {
+        // A fence writes what it replaces once more, and nothing else: what was given up must not come back with it.
+        let old = match rotation.state.phase {
             Phase::Fence => {
-                endure!(self, self.world.stores[place].read()).filter(|now| self.known.shown(spec, Some(now)) == Some(Role::Old))
+                let current = endure!(self, self.world.stores[place].read());
+                if current.as_ref().map(|now| &now.version) != rotation.bases.get(place).and_then(Option::as_ref) {
+                    return Err(Failure::refused(Refusal::Conflict, None, "the store changed since the fence was intended"));
+                }
+                current
             }
-            _ => None,
-        };
-        let old = match current {
-            None => self.old_snapshot(rotation, place).await?,
-            fenced => fenced,
+            _ => self.old_snapshot(rotation, place).await?,
         };
         let snapshot = old.ok_or_else(|| lost("the store no longer has the old value"))?;
         if let (Phase::BackRestore(_), Some(secret)) = (rotation.state.phase, snapshot.fields.get(secret_field(spec))) {

@@ -13,7 +13,7 @@ use crate::{
     ids::{Fingerprint, KeyId},
     playbook::{ProbeLevel, Span},
     ports::{Ambiguity, Credential, Failure, Life, Question, Usage},
-    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Phase, Query, Refusal, Role, serves, settle, widened},
+    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Query, Refusal, Role, may_be_off, serves, settle, widened, written},
     record::Detail,
     rotation::Rotation,
     secret::Secret,
@@ -59,9 +59,7 @@ impl Hands<'_> {
         let traits = self.world.provider.traits();
         let named = traits.ambiguity != Ambiguity::Unnamed;
         let second = chrono::TimeDelta::seconds(1);
-        let mut ours = rotation.tombstones.clone();
-        ours.extend(rotation.new.iter().map(|new| new.id.clone()));
-        ours.extend(rotation.key(Role::Old).cloned());
+        let ours = rotation.accounted();
         let began = self.clock.steady();
         loop {
             let listed = endure!(self, self.world.provider.list());
@@ -161,23 +159,15 @@ impl Hands<'_> {
         let role = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, snapshot.as_ref()));
         let version = snapshot.map(|snapshot| snapshot.version);
         let base = rotation.bases.get(place).cloned().flatten();
-        let promoting = matches!(rotation.state.phase, Phase::Promote(_));
-        let detail = match &version {
-            Some(version) => Detail::Wrote { version: version.clone() },
-            None => Detail::Nothing,
+        let answer = written(&rotation.state, role, version != base);
+        let detail = match (answer, version) {
+            (Answer::Yes | Answer::Late, Some(version)) => Detail::Wrote { version },
+            (Answer::Foreign, _) => Detail::Reply {
+                said: format!("{} holds a value that is neither the old nor the new key", self.world.stores[place].locator()),
+            },
+            _ => Detail::Nothing,
         };
-        Ok(match (role, promoting) {
-            (Some(Role::New), true) => (Answer::Yes, detail),
-            (Some(Role::Old), true) => (Answer::No, Detail::Nothing),
-            (Some(Role::Old), false) if version != base => (Answer::Yes, detail),
-            (Some(Role::Old), false) => (Answer::No, Detail::Nothing),
-            (Some(Role::New), false) => (Answer::Late, detail),
-            _ if version == base => (Answer::No, Detail::Nothing),
-            _ => {
-                let said = format!("{} holds a value that is neither the old nor the new key", self.world.stores[place].locator());
-                (Answer::Foreign, Detail::Reply { said })
-            }
-        })
+        Ok((answer, detail))
     }
 
     async fn converged(&mut self, rotation: &Rotation, place: usize) -> Result<(Answer, Detail), Failure> {
@@ -314,7 +304,14 @@ impl Hands<'_> {
         for print in self.printed(rotation, role) {
             last = self.refused(rotation, &print, control.as_ref()).await?;
             if last.0 != Answer::Yes {
-                break;
+                return Ok(last);
+            }
+        }
+        if let Some(key) = rotation.key(role).filter(|_| may_be_off(&rotation.state, role)) {
+            let listed = endure!(self, self.world.provider.list());
+            if listed.iter().any(|listed| listed.id == *key) {
+                let said = format!("the provider refuses key {key}, but still lists it: it is disabled, not deleted");
+                return Ok((Answer::No, Detail::Reply { said }));
             }
         }
         Ok(last)

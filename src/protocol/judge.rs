@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::words::Answer;
+use super::{
+    rule::{Rule, keeps},
+    state::{Debt, Phase, State},
+    words::{Answer, Effect, Role},
+};
 use crate::ids::{InstanceId, KeyId};
 
 /// What one instance showed in one pass.
@@ -45,7 +49,8 @@ impl Jury {
         if self.ill.iter().any(|(_, passes)| *passes >= ILL_PASSES) {
             return Some(Answer::Bad);
         }
-        if short == 0 && showing.iter().all(|(_, shows)| *shows == Showing::Wanted) {
+        let wanted = |(_, shows): &(InstanceId, Showing)| *shows == Showing::Wanted;
+        if short == 0 && if keeps(Rule::EveryInstance) { showing.iter().all(wanted) } else { showing.iter().any(wanted) } {
             let since = *self.since.get_or_insert(now);
             if now.saturating_sub(since) >= self.stable_for {
                 return Some(Answer::Yes);
@@ -86,6 +91,40 @@ pub fn serves(alive: bool, pieces: Option<Option<usize>>, took: Duration, within
         _ if took > within => Err(format!("the answer took {} ms, more than `probe.within` allows", took.as_millis())),
         _ => Ok(()),
     }
+}
+
+/// Whether a write may take the place of what a store shows now. Where it may not, it keeps the version it knew before, so that it fails
+/// its condition and a reading says what is there.
+pub fn replaces(s: &State, effect: Effect, shown: Option<Role>) -> bool {
+    match (effect, shown) {
+        // A fence, and a promote that is tried again, take the place of what the lost write was to replace, or of nothing: only so it is
+        // known that this write was never there.
+        _ if s.phase == Phase::Fence => false,
+        (Effect::Promote(_), _) if s.doubt && !s.shown => false,
+        (_, Some(Role::Old)) | (Effect::Restore(_), Some(Role::New)) => true,
+        _ => false,
+    }
+}
+
+/// What became of a write to a store, from the key that it shows and whether its version is another than the one to be replaced.
+///
+/// That the old value is there again shows nothing: the reading may be as old as any. Only a restore that the store confirms counts.
+pub fn written(s: &State, shown: Option<Role>, moved: bool) -> Answer {
+    let back = matches!(s.phase, Phase::BackRestore(_));
+    match shown {
+        Some(Role::New) if matches!(s.phase, Phase::Promote(_)) => Answer::Yes,
+        Some(Role::New) => Answer::Late,
+        Some(Role::Old) if moved && !back => Answer::Moved,
+        Some(Role::Old) => Answer::No,
+        _ if moved => Answer::Foreign,
+        _ => Answer::No,
+    }
+}
+
+/// Whether a key that the provider refuses may only be disabled: nobody's deletion of it is known. Then it must be gone from the provider's
+/// list too before it counts as dead.
+pub fn may_be_off(s: &State, role: Role) -> bool {
+    s.debt(role) == Debt::Stuck
 }
 
 /// A listed key, as far as settling a lost create needs it.

@@ -8,6 +8,7 @@ mod bounds;
 mod decide;
 mod emergency;
 mod judge;
+mod rule;
 mod state;
 mod sweep;
 mod words;
@@ -15,7 +16,9 @@ mod words;
 pub use apply::{Illegal, allows, apply};
 pub use bounds::{Bound, Bounds, widened, wider};
 pub use decide::{decide, gated};
-pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, serves, settle, short};
+pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, may_be_off, replaces, serves, settle, short, written};
+#[cfg(feature = "mutants")]
+pub use rule::{Rule, without};
 pub use state::{Debt, Phase, Proof, Rules, Stand, State};
 pub use sweep::{Because, Fate, Seen, Traces, fate, suspect, together};
 pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Query, Refusal, Role, Urgency, Why};

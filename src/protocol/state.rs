@@ -53,7 +53,7 @@ pub enum Phase {
     All,
     /// Wait before touching the old key.
     Grace,
-    /// The old key is not proved: a person revokes it.
+    /// The old key is not proved: prove the new one again, then a person revokes it.
     ByHand,
     /// Wait until the old key can be shown to be idle.
     Idle,
@@ -155,6 +155,8 @@ pub struct State {
     pub murky: bool,
     /// How many stores a promote of ours may have changed.
     pub touched: u8,
+    /// A store may have shown the new key, though it shows the old one again.
+    pub shown: bool,
     /// How many consumers a rollout of ours may have changed.
     pub rolled: u8,
     /// An earlier try of this phase's effect was lost, so a refusal does not mean "never happened".
@@ -173,6 +175,8 @@ pub struct State {
     pub new_leak: Debt,
     /// Keys that were given up: how far the first of them is, and how many are left.
     pub former: (Debt, u8),
+    /// How many of these did not leak: they go when everybody is off them.
+    pub later: u8,
     /// Leaked keys are deleted now, before anything else.
     pub due: bool,
     /// The provider was seen to refuse every leaked key.
@@ -194,6 +198,7 @@ impl State {
             minted: false,
             murky: false,
             touched: 0,
+            shown: false,
             rolled: 0,
             doubt: false,
             off: false,
@@ -203,6 +208,7 @@ impl State {
             old_leak: Debt::None,
             new_leak: Debt::None,
             former: (Debt::None, 0),
+            later: 0,
             due: false,
             dead: false,
             held: None,

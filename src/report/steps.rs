@@ -101,7 +101,7 @@ impl Step {
                 None => format!("have consumer {} prove the new key", i + 1),
             },
             Self::Grace => "wait before the old key is touched".into(),
-            Self::ByHand => "a person revokes the old key".into(),
+            Self::ByHand => "prove everything again, then a person revokes the old key".into(),
             Self::Idle => "wait until the old key is idle".into(),
             Self::Disable => "prove everything again, then switch the old key off".into(),
             Self::Watch => "watch for complaints".into(),

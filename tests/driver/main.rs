@@ -1,5 +1,6 @@
 //! The driver over a world in memory: every way out, with a fault at every call and a death around every record.
 
+mod found;
 mod waits;
 mod world;
 

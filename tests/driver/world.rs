@@ -348,6 +348,8 @@ pub struct Ledger {
     pub records: Mutex<Vec<Record>>,
     pub epoch: Mutex<u64>,
     pub die: Mutex<Option<(usize, bool)>>,
+    /// Dies once, before this is written.
+    pub dies_before: Mutex<Option<Event>>,
     pub notes: Mutex<Vec<Note>>,
     pub decrees: Mutex<Vec<Decreed>>,
     /// Since when it tells a time of its own, at half our pace.
@@ -359,6 +361,9 @@ impl Ledger {
         let mut records = self.records.lock().unwrap();
         if *self.epoch.lock().unwrap() != lease.epoch || records.len() as u64 != lease.seq {
             return Err(JournalError::TakenOver(lease.rotation.clone()));
+        }
+        if self.dies_before.lock().unwrap().take_if(|dreaded| *dreaded == event).is_some() {
+            return Err(JournalError::Down("died before the write".into()));
         }
         let die = self.die.lock().unwrap().filter(|(at, _)| *at == records.len());
         if let Some((_, false)) = die {

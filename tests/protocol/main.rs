@@ -2,6 +2,7 @@
 
 mod bounds;
 mod explore;
+mod jury;
 mod leak;
 mod rows;
 mod safety;
@@ -16,7 +17,7 @@ use keyroll::protocol::{
 
 pub const ROLES: [Role; 4] = [Role::Old, Role::New, Role::Stray, Role::Former];
 pub const PAUSES: [Pause; 5] = [Pause::Grace, Pause::Idle, Pause::Soak, Pause::Stale, Pause::Revoke];
-pub const ANSWERS: [Answer; 6] = [Answer::Yes, Answer::No, Answer::Bad, Answer::Later, Answer::Foreign, Answer::Late];
+pub const ANSWERS: [Answer; 7] = [Answer::Yes, Answer::No, Answer::Bad, Answer::Later, Answer::Foreign, Answer::Late, Answer::Moved];
 pub const ASKS: [Ask; 4] = [Ask::Rollback, Ask::GoOn, Ask::Amend, Ask::Waive];
 pub const LEAKS: [Ask; 6] = [
     Ask::Emergency(Leak::Old, Urgency::ReplaceFast),

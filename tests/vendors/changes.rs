@@ -62,8 +62,7 @@ async fn real(vendor: fn() -> Vendor, which: (&'static str, &'static str), work:
     let keep = move |body: &mut Value| *kept.lock().expect("not poisoned") = body.clone();
     bench.server.world().mangle = Some((which.0, which.1.to_owned(), Box::new(keep)));
     work(&bench).await;
-    let body = seen.lock().expect("not poisoned").clone();
-    body
+    seen.lock().expect("not poisoned").clone()
 }
 
 /// Takes each field away in turn: a create is then either whole all the same, or unknown; a listing is either whole or no listing.

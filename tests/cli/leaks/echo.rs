@@ -140,7 +140,7 @@ async fn a_journal_that_says_the_password_back_is_not_quoted() {
                 let read = client.read(&mut bytes).await?;
                 if read == 8 {
                     client.write_all(b"N").await?;
-                    client.read(&mut bytes).await?;
+                    let _startup = client.read(&mut bytes).await?;
                 }
                 client.write_all(b"R\0\0\0\x08\0\0\0\x03").await?;
                 let read = client.read(&mut bytes).await?;
