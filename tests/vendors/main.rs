@@ -70,7 +70,7 @@ macro_rules! vendors {
     };
 }
 
-vendors! { openrouter }
+vendors! { openrouter, datadog, datadog_application, sendgrid, twilio }
 
 /// All at once: each waits until its vendor's listing must be complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

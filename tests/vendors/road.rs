@@ -38,7 +38,7 @@ impl Road {
             (world.keys.all[0].id.clone(), world.keys.all[0].value.clone())
         };
         let vault = SandboxVault::start().await.expect("a port");
-        vault.put(PATH, json!({ "key": value }).as_object().expect("an object"));
+        vault.put(PATH, json!({ "key": value, "key_id": old }).as_object().expect("an object"));
         let config = ServiceConfig {
             vault: vault.address(),
             token: Arc::new(Secret::new(vault.token())),

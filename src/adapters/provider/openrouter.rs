@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, behind, by_hand, only, pages, rfc3339},
+    kit::{self, Api, Dead, Manner, Rest, Sent, behind, by_hand, full_pages, only, rfc3339},
     speech,
 };
 use crate::{
@@ -149,13 +149,11 @@ impl OpenRouter {
     async fn keys(&self) -> Got<Vec<Key>> {
         let workspace = self.workspace.as_deref().map(wire::segment).transpose()?.map(|id| format!("&workspace_id={id}"));
         let workspace = &workspace.unwrap_or_default();
-        let page = |offset: Option<String>| async move {
-            let before: usize = offset.as_deref().and_then(|offset| offset.parse().ok()).unwrap_or_default();
-            let page: Page = self.api.get(&format!("/keys?include_disabled=true&offset={before}{workspace}")).await?;
-            let next = (page.data.len() >= PAGE).then(|| (before + page.data.len()).to_string());
-            Ok((page.data, next))
+        let page = |number: usize| async move {
+            let before = number * PAGE;
+            Ok(self.api.get::<Page>(&format!("/keys?include_disabled=true&offset={before}{workspace}")).await?.data)
         };
-        pages("GET keys of OpenRouter", page).await
+        full_pages("GET keys of OpenRouter", PAGE, page).await
     }
 
     async fn one(&self, key: &KeyId) -> Got<Key> {

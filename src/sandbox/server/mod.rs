@@ -35,7 +35,7 @@ pub struct Call {
     pub lists: Vec<(String, String)>,
     /// The headers.
     pub headers: HeaderMap,
-    /// The JSON body; null where there is none.
+    /// The JSON body, or a form's fields; null where there is none.
     pub body: Value,
 }
 
@@ -213,8 +213,8 @@ async fn answer<W: Standin>(State(app): State<App<W>>, ConnectInfo(cut): Connect
             .filter_map(|(name, value)| Some((name.strip_suffix("[]")?.to_owned(), value.into_owned())))
             .collect(),
         query: url::form_urlencoded::parse(query).into_owned().collect(),
+        body: read(&parts.headers, &body),
         headers: parts.headers,
-        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };
     let (fault, injected) = {
         let mut behind = lock(&app.behind);
@@ -255,6 +255,15 @@ async fn answer<W: Standin>(State(app): State<App<W>>, ConnectInfo(cut): Connect
             Ok(to) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
             Err(_) => StatusCode::TEMPORARY_REDIRECT.into_response(),
         },
+    }
+}
+
+/// JSON, or a form as an object of texts.
+fn read(headers: &HeaderMap, body: &[u8]) -> Value {
+    let form = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/x-www-form-urlencoded");
+    match form {
+        true => url::form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), Value::from(value.into_owned()))).collect(),
+        false => serde_json::from_slice(body).unwrap_or(Value::Null),
     }
 }
 

@@ -1,6 +1,10 @@
 //! What vendors' APIs look like from outside, each after its own reference.
 
+pub mod datadog;
+pub mod datadog_application;
 pub mod openrouter;
+pub mod sendgrid;
+pub mod twilio;
 
 use axum::http::StatusCode;
 use keyroll::sandbox::server::{Answer, Call};

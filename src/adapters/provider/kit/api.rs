@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::{
+    Method, RequestBuilder, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap},
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -66,12 +69,30 @@ impl Api {
         self.ctx.wire.client().request(method, url)
     }
 
+    /// The login's headers, for a call that goes elsewhere or bears more.
+    ///
+    /// # Errors
+    /// A login that cannot be read.
+    pub async fn headers(&self) -> Got<HeaderMap> {
+        self.login.headers(&self.ctx).await
+    }
+
+    /// One POST of a form (`application/x-www-form-urlencoded`) that must be answered 2xx.
+    ///
+    /// # Errors
+    /// Those of [`Api::ask`].
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Got<Reply> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.bare(Method::POST, path).headers(self.headers().await?);
+        self.explained(wire::send(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)).await?)
+    }
+
     /// One call, whatever it answers: for an adapter that reads refusals itself.
     ///
     /// # Errors
     /// What [`wire::send`] calls a failure, and a login that cannot be read.
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Got<Reply> {
-        let mut request = self.bare(method, path).headers(self.login.headers(&self.ctx).await?);
+        let mut request = self.bare(method, path).headers(self.headers().await?);
         if let Some(body) = &body {
             request = request.json(body);
         }
@@ -92,6 +113,15 @@ impl Api {
     /// Those of [`Api::ask`]; an answer that is not what the vendor's page says is unknown.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Got<T> {
         self.ask(Method::GET, path, None).await?.json()
+    }
+
+    /// One DELETE that is answered 204, without a body. Another 2xx is unknown: the work may be done.
+    ///
+    /// # Errors
+    /// Those of [`Api::ask`].
+    pub async fn emptied(&self, path: &str) -> Got<()> {
+        let reply = self.ask(Method::DELETE, path, None).await?;
+        if reply.status == StatusCode::NO_CONTENT { Ok(()) } else { Err(reply.unlike("a body where there is none")) }
     }
 
     /// A 2xx, or its refusal with what to do about it.

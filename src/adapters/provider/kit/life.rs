@@ -36,6 +36,11 @@ impl Dead {
     }
 }
 
+/// Whether an answer has this status, and its body holds this text at this JSON pointer.
+pub fn says(reply: &Reply, status: u16, pointer: &'static str, holds: &'static str) -> bool {
+    Dead::saying(status, pointer, holds).fits(reply, reply.json().ok().as_ref())
+}
+
 /// 2xx is alive, one of `dead` is dead, and everything else is neither.
 pub fn life(reply: &Reply, dead: &[Dead]) -> Life {
     if reply.status.is_success() {

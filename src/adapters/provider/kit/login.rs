@@ -1,13 +1,15 @@
 //! How an administration is logged in to.
 
 use async_trait::async_trait;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
     adapters::Ctx,
-    playbook::SecretRef,
+    playbook::{SecretRef, quoted},
     ports::{Failure, Got},
     protocol::Refusal,
+    secret::Secret,
 };
 
 /// A credential that goes with each call, read anew at each call.
@@ -43,19 +45,49 @@ impl Sent {
     }
 }
 
+fn sensitive(text: &str, at: &SecretRef) -> Got<HeaderValue> {
+    let unfit = |_| {
+        let what = format!("the value of {at} cannot be sent in a header");
+        Failure::refused(Refusal::Invalid, None, what).hint("look for a newline at its end")
+    };
+    let mut value = HeaderValue::from_str(text).map_err(unfit)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// `Authorization: Basic …` (RFC 7617): a user's name, which is no secret, and a password.
+pub struct Basic {
+    /// Without a colon in it.
+    pub user: String,
+    /// Where the password stands.
+    pub password: SecretRef,
+}
+
+#[async_trait]
+impl Login for Basic {
+    async fn headers(&self, ctx: &Ctx) -> Got<HeaderMap> {
+        let password = ctx.secrets.read(&self.password).await?;
+        let both = Secret::new(STANDARD.encode(format!("{}:{}", self.user, password.reveal())));
+        Ok(HeaderMap::from_iter([(AUTHORIZATION, sensitive(&format!("Basic {}", both.reveal()), &self.password)?)]))
+    }
+
+    fn stands(&self) -> String {
+        format!("`{}`", self.password)
+    }
+
+    fn shell(&self) -> String {
+        let both = format!("printf '%s:%s' {} \"{}\"", quoted(&self.user), self.password.shell());
+        format!("printf 'authorization: Basic %s\\n' \"$({both} | base64 | tr -d '\\n')\"")
+    }
+}
+
 #[async_trait]
 impl Login for Sent {
     async fn headers(&self, ctx: &Ctx) -> Got<HeaderMap> {
         let mut headers = HeaderMap::new();
         for (name, before, at) in &self.0 {
             let secret = ctx.secrets.read(at).await?;
-            let unfit = || {
-                let what = format!("the value of {at} cannot be sent in a header");
-                Failure::refused(Refusal::Invalid, None, what).hint("look for a newline at its end")
-            };
-            let mut value = HeaderValue::from_str(&format!("{before}{}", secret.reveal())).map_err(|_| unfit())?;
-            value.set_sensitive(true);
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(HeaderName::from_static(name), sensitive(&format!("{before}{}", secret.reveal()), at)?);
         }
         Ok(headers)
     }

@@ -12,9 +12,9 @@ mod time;
 pub use self::{
     api::{Api, Manner},
     by_hand::{Rest, by_hand},
-    life::{Dead, deleted, life},
-    login::{Login, Sent},
-    pages::pages,
-    proof::{address, behind, only, shown},
-    time::{rfc3339, seconds},
+    life::{Dead, deleted, life, says},
+    login::{Basic, Login, Sent},
+    pages::{full_pages, pages},
+    proof::{address, behind, fitting, only, shown},
+    time::{rfc2822, rfc3339, seconds},
 };

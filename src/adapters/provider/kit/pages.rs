@@ -26,3 +26,21 @@ where
     }
     Err(Failure::unknown(format!("{what}: the listing has no end")))
 }
+
+/// All items of all pages that are asked for by their number, from 0: the last one is not `full`.
+///
+/// # Errors
+/// Those of [`pages`].
+pub async fn full_pages<T, P>(what: &str, full: usize, page: impl Fn(usize) -> P) -> Got<Vec<T>>
+where
+    P: Future<Output = Got<Vec<T>>>,
+{
+    let page = &page;
+    let numbered = |cursor: Option<String>| async move {
+        let number = cursor.and_then(|number| number.parse().ok()).unwrap_or(0);
+        let items = page(number).await?;
+        let next = (items.len() >= full).then(|| (number + 1).to_string());
+        Ok((items, next))
+    };
+    pages(what, numbered).await
+}

@@ -1,6 +1,10 @@
 //! Proofs that a value is a listed key, by what the listing shows of it; and addresses.
 
-use crate::playbook::Fault;
+use crate::{
+    playbook::Fault,
+    ports::{Failure, Got},
+    protocol::Refusal,
+};
 
 /// An `http` or `https` address without the slash at its end; one that holds a user or password is refused, for it would be shown.
 ///
@@ -40,4 +44,16 @@ pub fn behind(redacted: &str, value: &str) -> bool {
 pub fn only<T>(all: impl IntoIterator<Item = T>, fits: impl Fn(&T) -> bool) -> Option<T> {
     let mut fitting = all.into_iter().filter(|one| fits(one));
     fitting.next().filter(|_| fitting.next().is_none())
+}
+
+/// A key's name, where the vendor takes one of this length. A name that is cut off could not be found again, so none is sent.
+///
+/// # Errors
+/// Where it is longer.
+pub fn fitting<'n>(who: &str, name: &'n str, most: usize) -> Got<&'n str> {
+    if name.chars().count() <= most {
+        return Ok(name);
+    }
+    let what = format!("the new key's name has {} characters, and {who} takes {most}", name.chars().count());
+    Err(Failure::refused(Refusal::Invalid, None, what).hint("give the playbook a shorter `name` or `key_name`"))
 }
