@@ -194,6 +194,16 @@ pub fn before_effect(mut failure: Failure) -> Failure {
     failure
 }
 
+/// The same failure where it stopped us after the effect was asked for: a refusal of what came after is no refusal of it.
+pub fn after_effect(mut failure: Failure) -> Failure {
+    let retry_after = match failure.fate {
+        Fate::Unknown { retry_after } | Fate::NotSent { retry_after } => retry_after,
+        Fate::Refused { .. } => None,
+    };
+    failure.fate = Fate::Unknown { retry_after };
+    failure
+}
+
 /// Method and address, without query or user, where secrets may stand.
 fn name(method: &reqwest::Method, url: &url::Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

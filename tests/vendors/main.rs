@@ -5,6 +5,7 @@ mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
+mod operations;
 #[path = "../contracts/provider.rs"]
 mod provider;
 mod road;
@@ -70,7 +71,7 @@ macro_rules! vendors {
     };
 }
 
-vendors! { openrouter, datadog, datadog_application, sendgrid, twilio }
+vendors! { openrouter, datadog, datadog_application, gemini, gemini_bound, sendgrid, twilio }
 
 /// All at once: each waits until its vendor's listing must be complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 pub mod aws_iam;
 pub mod datadog;
+pub mod gemini;
 pub mod http;
 pub mod kit;
 pub mod openai;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Vendor> {
         vault_approle::VENDOR,
         http::VENDOR,
         datadog::VENDOR,
+        gemini::VENDOR,
         sendgrid::VENDOR,
         twilio::VENDOR,
     ]

@@ -2,6 +2,8 @@
 
 pub mod datadog;
 pub mod datadog_application;
+pub mod gemini;
+pub mod gemini_bound;
 pub mod openrouter;
 pub mod sendgrid;
 pub mod twilio;
