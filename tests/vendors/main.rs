@@ -5,6 +5,7 @@ mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
+mod person;
 #[path = "../contracts/provider.rs"]
 mod provider;
 mod road;
@@ -71,6 +72,39 @@ macro_rules! vendors {
 }
 
 vendors! { openrouter }
+
+/// A module of tests for each vendor whose keys only a person makes.
+macro_rules! people {
+    ($($name:ident),* $(,)?) => { $(
+        mod $name {
+            fn vendor() -> crate::Vendor {
+                crate::standins::by_person::$name::vendor()
+            }
+
+            #[tokio::test]
+            async fn only_its_own_word_is_death() {
+                crate::faults::only_its_own_word_is_death(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rotates() {
+                crate::person::rotates(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rolls_back() {
+                crate::person::rolls_back(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn is_left() {
+                crate::person::is_left(vendor()).await;
+            }
+        }
+    )* };
+}
+
+people! { cohere, deepseek, github_pat, groq, hugging_face, mistral_console, stripe, together }
 
 /// All at once: each waits until its vendor's listing must be complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

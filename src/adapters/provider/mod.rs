@@ -1,6 +1,7 @@
 //! Who issues and revokes keys: one file a provider.
 
 pub mod aws_iam;
+pub mod by_person;
 pub mod http;
 pub mod kit;
 pub mod openai;
@@ -15,5 +16,20 @@ use super::kind::Vendor;
 
 /// All of them.
 pub fn all() -> Vec<Vendor> {
-    vec![openai::VENDOR, openai_admin::VENDOR, openrouter::VENDOR, aws_iam::VENDOR, vault_approle::VENDOR, http::VENDOR]
+    vec![
+        openai::VENDOR,
+        openai_admin::VENDOR,
+        openrouter::VENDOR,
+        by_person::GROQ,
+        by_person::COHERE,
+        by_person::TOGETHER,
+        by_person::DEEPSEEK,
+        by_person::MISTRAL,
+        by_person::HUGGING_FACE,
+        by_person::GITHUB,
+        by_person::STRIPE,
+        aws_iam::VENDOR,
+        vault_approle::VENDOR,
+        http::VENDOR,
+    ]
 }

@@ -3,6 +3,7 @@
 
 mod api;
 mod by_hand;
+mod by_person;
 mod life;
 mod login;
 mod pages;
@@ -12,6 +13,7 @@ mod time;
 pub use self::{
     api::{Api, Manner},
     by_hand::{Rest, by_hand},
+    by_person::{by_a_person, digest_id},
     life::{Dead, deleted, life},
     login::{Login, Sent},
     pages::pages,
