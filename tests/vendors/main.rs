@@ -75,10 +75,10 @@ vendors! { openrouter }
 
 /// A module of tests for each vendor whose keys only a person makes.
 macro_rules! people {
-    ($($name:ident),* $(,)?) => { $(
+    ($($name:ident: $($place:ident)::+),* $(,)?) => { $(
         mod $name {
             fn vendor() -> crate::Vendor {
-                crate::standins::by_person::$name::vendor()
+                crate::standins::$($place)::+::vendor()
             }
 
             #[tokio::test]
@@ -104,7 +104,37 @@ macro_rules! people {
     )* };
 }
 
-people! { cohere, deepseek, github_pat, groq, hugging_face, mistral_console, stripe, together }
+people! {
+    anthropic: anthropic,
+    cohere: by_person::cohere,
+    deepseek: by_person::deepseek,
+    github_pat: by_person::github_pat,
+    groq: by_person::groq,
+    hugging_face: by_person::hugging_face,
+    mistral_console: by_person::mistral_console,
+    stripe: by_person::stripe,
+    together: by_person::together,
+}
+
+/// What is handed over by a person and listed by its vendor keeps the contract of all others.
+mod anthropic_admin {
+    use crate::{changes, faults, site, standins::anthropic::vendor};
+
+    #[tokio::test]
+    async fn keeps_the_contract() {
+        site::Bench::new(vendor()).await.keeps_the_contract().await;
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_is_no_shorter_listing() {
+        faults::a_page_that_fails_is_no_shorter_listing(vendor()).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_new_in_its_replies_breaks_nothing() {
+        changes::what_is_new_breaks_nothing(vendor()).await;
+    }
+}
 
 /// All at once: each waits until its vendor's listing must be complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

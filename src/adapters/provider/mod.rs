@@ -1,5 +1,6 @@
 //! Who issues and revokes keys: one file a provider.
 
+pub mod anthropic;
 pub mod aws_iam;
 pub mod by_person;
 pub mod http;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Vendor> {
     vec![
         openai::VENDOR,
         openai_admin::VENDOR,
+        anthropic::VENDOR,
         openrouter::VENDOR,
         by_person::GROQ,
         by_person::COHERE,

@@ -4,6 +4,7 @@
 mod api;
 mod by_hand;
 mod by_person;
+mod key;
 mod life;
 mod login;
 mod pages;
@@ -14,6 +15,7 @@ pub use self::{
     api::{Api, Manner},
     by_hand::{Rest, by_hand},
     by_person::{by_a_person, digest_id},
+    key::in_header,
     life::{Dead, deleted, life},
     login::{Login, Sent},
     pages::pages,
