@@ -131,6 +131,9 @@ pub struct Plan {
     /// What the old key may do at the most, and what the new one will be made with.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
+    /// Where a person makes the new key, in the provider's console; none: keyroll makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
     /// Another person's word for it, where one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approval>,

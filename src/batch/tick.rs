@@ -160,6 +160,7 @@ impl Batch<'_> {
             gate: times,
             patience: self.manner.patience,
             longest_wait: self.manner.longest_wait,
+            handed: None,
         };
         let span = tracing::info_span!("rotation", id = %rotation.id, playbook = %rotation.plan.name);
         let work = driver::drive(&runner, view.as_mut(), &mut rotation, &mut lease).instrument(span);

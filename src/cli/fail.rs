@@ -99,10 +99,14 @@ impl Fail {
                     None => fail,
                 }
             }
+            Halt::Unfit(unfit) => Self::usage(unfit.to_string()),
             Halt::Defect(_) | Halt::Broken(_) => Self::new(5, halt.to_string()),
         };
-        let resume = format!("keyroll resume {}", rotation.id);
-        let fail = if fail.next.is_empty() { fail.next(resume) } else { fail };
+        let fail = if fail.next.is_empty() && !report::words::waits_for_key(rotation) {
+            fail.next(format!("keyroll resume {}", rotation.id))
+        } else {
+            fail
+        };
         fail.of(rotation)
     }
 

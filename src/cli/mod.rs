@@ -22,6 +22,7 @@ mod load;
 mod logging;
 mod offboard;
 mod plan;
+mod provide;
 pub mod providers;
 mod reconcile;
 mod report;
@@ -32,6 +33,7 @@ mod schema;
 mod select;
 mod show;
 mod status;
+mod typed;
 mod used;
 mod validate;
 mod waive;
@@ -129,6 +131,8 @@ enum Verb {
     History,
     /// Go on with a parked, held or interrupted rotation
     Resume(resume::Args),
+    /// Hand over a new key that you made in the provider's console; its value on standard input, never on the command line
+    Provide(provide::Args),
     /// Go back to the old key
     Rollback(rollback::Args),
     /// Give an open rotation a changed playbook; its evidence is taken again
@@ -188,6 +192,7 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Audit(verb) => audit::run(&app, &verb).await,
             Verb::History => history::run(&app).await,
             Verb::Resume(args) => resume::run(&app, &args).await,
+            Verb::Provide(args) => provide::run(&app, &args).await,
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
             Verb::Freeze(args) => freeze::run(&app, &args).await,

@@ -358,6 +358,7 @@ impl Work<'_> {
             stop: self.stop,
             patience: Patience { budget: self.app.global.patience.0, ..Patience::default() },
             longest_wait,
+            handed: None,
         };
         let work = driver::drive(&runner, view, &mut rotation, &mut lease);
         let result = batch::watched(self.journal, &self.app.clock, &gate, work).await;

@@ -88,6 +88,12 @@ impl Hands<'_> {
             Effect::Enable => self.switch(rotation, true).await,
             Effect::Delete(role) => {
                 let tombstone = rotation.tombstone(role).ok_or_else(|| lost("its id is not in the journal"))?;
+                let provider = self.world.provider.clone();
+                if let Some(port) = provider.by_value() {
+                    let value = self.value_by_id(rotation, tombstone.key()).await?;
+                    let value = value.ok_or_else(|| lost("its value can no longer be read, and it is revoked by its value"))?;
+                    return port.revoke(&value).await.map(|()| Detail::Nothing);
+                }
                 match self.world.provider.delete(&tombstone).await {
                     Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(tombstone.key(), failure).await,
                     deleted => deleted.map(|()| Detail::Nothing),
@@ -104,6 +110,17 @@ impl Hands<'_> {
             return Err(Failure::refused(Refusal::Invalid, None, what));
         }
         Err(gone)
+    }
+
+    /// The value of one of our keys, as long as it can be read anywhere.
+    async fn value_by_id(&mut self, rotation: &Rotation, key: &KeyId) -> Result<Option<Secret>, Failure> {
+        if rotation.key(Role::New) == Some(key) {
+            return self.new_value(rotation).await;
+        }
+        let old = rotation.plan.old.iter().filter(|old| old.id.as_ref() == Some(key)).map(|old| &old.fingerprint);
+        let former = rotation.formers.iter().filter(|former| former.id == *key).map(|former| &former.fingerprint);
+        let prints: Vec<_> = old.chain(former).map(|print| (Some(key.clone()), print.clone())).collect();
+        self.value_of(rotation, &prints).await
     }
 
     async fn create(&mut self, rotation: &Rotation) -> Got<Detail> {

@@ -24,6 +24,8 @@ pub struct Hands<'a> {
     pub(super) known: Known,
     /// The new key's value, from its creation to the end of this process.
     pub(super) value: Option<Secret>,
+    /// A value that a person handed over, until it is taken.
+    pub(super) handed: Option<Secret>,
     /// When the wait that is on began, if it began in this process.
     pub(super) waiting: Option<Duration>,
 }

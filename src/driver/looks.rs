@@ -339,6 +339,11 @@ impl Hands<'_> {
             if rotation.new.as_ref().is_some_and(|new| new.fingerprint == *print) { ("new", "old") } else { ("old", "new") };
         let Some(secret) = self.value_of(rotation, &[(id.clone(), print.clone())]).await? else {
             let listed = endure!(self, self.world.provider.list());
+            if self.world.provider.by_person().is_some_and(|person| !person.lists()) {
+                let said =
+                    format!("the {name} value is no longer readable, and the provider lists no keys: nothing can show that it is dead");
+                return Ok((Answer::No, Detail::Reply { said }));
+            }
             let gone = id.as_ref().is_none_or(|id| listed.iter().all(|key| key.id != *id));
             let said = format!("the {name} value is no longer readable; the provider's listing was asked instead");
             return Ok((if gone { Answer::Yes } else { Answer::No }, Detail::Reply { said }));
@@ -376,7 +381,7 @@ impl Hands<'_> {
     }
 
     /// The value of one of these keys, from any version that a store still has.
-    async fn value_of(&mut self, rotation: &Rotation, keys: &[(Option<KeyId>, Fingerprint)]) -> Result<Option<Secret>, Failure> {
+    pub(super) async fn value_of(&mut self, rotation: &Rotation, keys: &[(Option<KeyId>, Fingerprint)]) -> Result<Option<Secret>, Failure> {
         for place in 0..self.world.stores.len() {
             let Some(spec) = self.book.stores.get(place) else { continue };
             for (version, _) in rotation.versions.get(place).into_iter().flatten().rev() {

@@ -5,6 +5,7 @@
 
 mod effects;
 mod examine;
+mod handed;
 mod hands;
 mod known;
 mod looks;
@@ -21,10 +22,11 @@ use self::{hands::Hands, known::Known};
 use crate::{
     playbook::Playbook,
     ports::{Clock, Failure, Gate, Journal, JournalError, Lease, Note, World},
-    protocol::{Action, Event, Illegal, Pause, allows, apply, decide, gated, left},
+    protocol::{Action, Effect, Event, Illegal, Pause, Unfit, allows, apply, decide, gated, left},
     record::{Detail, Waiting},
     retry::{Patience, Tries},
     rotation::{Broken, Rotation},
+    secret::Secret,
     sight::{Sight, View},
 };
 
@@ -54,6 +56,8 @@ pub struct Runner<'a> {
     pub patience: Patience,
     /// Longer waits are left to the journal, and the run ends.
     pub longest_wait: Duration,
+    /// A new key's value that a person hands over, where a person makes them.
+    pub handed: Option<&'a Secret>,
 }
 
 /// Between two tries of what cannot be reached, while a leaked key waits for its time.
@@ -71,6 +75,9 @@ pub enum Halt {
     /// The records and the protocol disagree.
     #[error("this is a defect of keyroll; nothing was done: {0}")]
     Defect(#[from] Illegal),
+    /// What a person handed over is no new key; it is waited for another one.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
     /// The records do not fold.
     #[error("the journal cannot be trusted: {0}")]
     Broken(#[from] Broken),
@@ -92,6 +99,7 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
         patience: runner.patience,
         known,
         value: None,
+        handed: runner.handed.map(Secret::duplicate),
         waiting: None,
     };
     let mut lost = None;
@@ -187,6 +195,10 @@ async fn step(runner: &Runner<'_>, hands: &mut Hands<'_>, rotation: &Rotation, a
     hands.known.update(rotation);
     let (event, detail) = match action {
         Action::Stop => return Ok(Step::Left),
+        Action::Do(Effect::Create) if rotation.plan.rules.by_person => match hands.take(rotation).await? {
+            Some(detail) => (Event::Did(Effect::Create), detail),
+            None => return Ok(unasked(runner, rotation).await),
+        },
         Action::Do(effect) => hands.perform(rotation, effect).await?,
         Action::Intend(effect) => (Event::Intended(effect), hands.intend(rotation, effect).await?),
         Action::Park(pause) => (Event::Parked(pause), hands.park(rotation, pause).await?),
@@ -223,6 +235,17 @@ impl Runner<'_> {
             Some(time) => self.clock.sleep(time).await,
             None => std::future::pending().await,
         }
+    }
+}
+
+/// A person has to do something first. Meanwhile a leaked key's time may come.
+async fn unasked(runner: &Runner<'_>, rotation: &Rotation) -> Step {
+    match runner.revokes_in(rotation) {
+        Some(time) if time <= runner.longest_wait && !runner.stop.is_cancelled() => {
+            rest(runner, time).await;
+            Step::Again
+        }
+        _ => Step::Left,
     }
 }
 

@@ -89,6 +89,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         waits,
         notes: found.notes,
         attributes,
+        page: world.provider.by_person().map(|person| person.page()),
         approved: None,
         begun: None,
     };
@@ -142,6 +143,8 @@ pub(super) fn plan_rules(world: &World, book: &Playbook, kind: Kind, proved: boo
         disables: book.revoke.disable_for.is_some(),
         asks_use: book.revoke.idle_for.is_some(),
         replays: world.provider.traits().ambiguity == Ambiguity::Replayed,
+        by_person: world.provider.by_person().is_some(),
+        revokes: world.provider.by_value().is_none() && world.provider.by_person().is_none_or(|person| person.revokes()),
         on_timeout: match book.verify.on_timeout {
             OnTimeout::Rollback => protocol::OnTimeout::Rollback,
             OnTimeout::Hold => protocol::OnTimeout::Hold,

@@ -119,6 +119,7 @@ pub async fn urgent(
         waits: waits(book),
         notes,
         attributes: Attributes::default(),
+        page: world.provider.by_person().map(|person| person.page()),
         approved: None,
         begun: None,
     };

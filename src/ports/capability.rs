@@ -4,13 +4,35 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{Credential, Got, Life, Used};
-use crate::{ids::KeyId, playbook::Limits, protocol::Bounds};
+use crate::{ids::KeyId, playbook::Limits, protocol::Bounds, secret::Secret};
 
 /// Reversible disable.
 #[async_trait]
 pub trait Switch: Send + Sync {
     /// Switches a key on or off; both may be repeated.
     async fn set(&self, key: &KeyId, on: bool) -> Got<()>;
+}
+
+/// Keys that a person makes in the provider's console and hands over.
+pub trait ByPerson: Send + Sync {
+    /// Where that is: an address, and what to choose there.
+    fn page(&self) -> String;
+    /// Whether keyroll can revoke a key; else a person does that too, and keyroll sees to it that the key is dead.
+    fn revokes(&self) -> bool {
+        false
+    }
+    /// Whether the provider lists its keys. Where it does not, a key's id is a digest of its value, and only the provider's
+    /// refusal shows that it is gone.
+    fn lists(&self) -> bool {
+        false
+    }
+}
+
+/// Revocation by value.
+#[async_trait]
+pub trait ByValue: Send + Sync {
+    /// Revokes the key of this value; may be repeated.
+    async fn revoke(&self, value: &Secret) -> Got<()>;
 }
 
 /// When keys were used.

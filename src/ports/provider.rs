@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Attributes, Cap, Counter, Enforces, Got, Guard, Problem, Prompt, Switch, Usage};
+use super::{Attributes, ByPerson, ByValue, Cap, Counter, Enforces, Got, Guard, Problem, Prompt, Switch, Usage};
 use crate::{
     ids::{Identity, KeyId},
     playbook::{Limits, SecretRef},
@@ -153,6 +153,14 @@ pub trait Provider: Send + Sync {
     /// Where the key stands that it is called with, if that is the key that it rotates: only a reference to what the first store
     /// writes follows the promote. None: it is called with another credential.
     fn rotates_own(&self) -> Option<&SecretRef> {
+        None
+    }
+    /// Only a person makes keys here: [`Provider::create`] is never called.
+    fn by_person(&self) -> Option<&dyn ByPerson> {
+        None
+    }
+    /// Keys are revoked by their value, not by their id: [`Provider::delete`] is never called.
+    fn by_value(&self) -> Option<&dyn ByValue> {
         None
     }
     /// Reversible disable, where there is one. A capability is its implementation.

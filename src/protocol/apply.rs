@@ -118,8 +118,12 @@ fn reverify(s: &State) -> bool {
 
 fn went_on(s: &State, why: Why) -> State {
     match (s.phase, why) {
-        // The person's word is not proof: the provider must refuse the old key.
-        (Phase::ByHand, Why::RevokeByHand) => to(s, Phase::ProveDead),
+        // The person's word is not proof: the provider must refuse the key.
+        (Phase::ByHand | Phase::Delete, Why::RevokeByHand) => State { off: false, ..to(s, Phase::ProveDead) },
+        (Phase::BackDelete, Why::RevokeByHand) => to(s, Phase::BackDead),
+        // No store ever served these, and what they were may be known to nobody any more.
+        (Phase::Discard, Why::RevokeByHand) => done(s, Effect::Delete(Role::New)),
+        (Phase::Stray(_), Why::RevokeByHand) => done(s, Effect::Delete(Role::Stray)),
         // Nor that nothing has landed yet: the store is read once more.
         (Phase::Fence, Why::CannotFence) => State { stand: Stand::Unsure, ..*s },
         // A person looked: the key that cannot be told from others is left alone.
@@ -175,6 +179,7 @@ fn done(s: &State, effect: Effect) -> State {
 fn refused(s: &State, effect: Effect, why: Refusal) -> State {
     match (effect, why) {
         (Effect::Delete(_), Refusal::Gone) => done(s, effect),
+        (Effect::Delete(_), _) if !s.rules.revokes => hold(s, Why::RevokeByHand),
         // Somebody else deleted the old key: there is nothing left to switch, nor to go back to.
         (Effect::Disable, Refusal::Gone) => State { off: false, ..to(s, Phase::ProveDead) },
         (Effect::Enable, Refusal::Gone) => hold(&State { off: false, ..to(s, Phase::ProveDead) }, Why::NotVerified),
@@ -297,7 +302,7 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         }
         (Query::Dead(Role::New), Yes) if s.new_leak == Debt::Stuck => return saw(&State { new_leak: Debt::Paid, ..*s }, query, answer),
         (Query::Dead(_), Yes) => match s.phase {
-            Phase::BackDead => finish(&State { minted: false, dead: true, ..*s }, End::RolledBack),
+            Phase::BackDead => finish(&State { minted: false, dead: s.emergency(), ..*s }, End::RolledBack),
             // Looked at while the rotation is held: somebody does not prove the new key.
             Phase::All => State { dead: true, ..*s },
             _ => State { dead: s.emergency(), ..to(s, Phase::LastLook) },
@@ -345,6 +350,8 @@ fn back(s: &State) -> State {
         (_, Kind::Rotate) if s.touched > 0 => to(s, Phase::BackRestore(0)),
         _ if s.touched > 0 => hold(s, Why::NothingToReturnTo),
         _ if s.minted => to(&State { aborting: true, ..*s }, Phase::Discard),
+        // What a person made and did not hand over is found by its name, where the provider shows names.
+        (Phase::Create, _) if s.rules.by_person && s.stand != Stand::Idle => finish(&State { murky: true, ..*s }, End::Aborted),
         (Phase::Create, _) if s.stand != Stand::Idle => State { aborting: true, stand: Stand::Unsure, murky: true, ..*s },
         _ => finish(s, End::Aborted),
     }

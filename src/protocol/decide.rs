@@ -25,7 +25,7 @@ fn next(s: &State) -> Action {
         return Stop;
     }
     match s.phase {
-        Phase::Create if s.rules.replays => insist(s, Effect::Create),
+        Phase::Create if s.rules.replays || s.rules.by_person => insist(s, Effect::Create),
         Phase::Create => effect(s, Effect::Create, Query::Settle),
         Phase::Stray(_) => insist(s, Effect::Delete(Stray)),
         Phase::Discard => insist(s, Effect::Delete(New)),

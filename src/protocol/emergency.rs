@@ -37,6 +37,8 @@ pub(super) fn declared(s: &State, leak: Leak, urgency: Urgency) -> State {
             // Without its id nobody can delete it; the main line still gets everybody off it.
             _ if !s.rules.proved => Debt::Stuck,
             Phase::Delete if s.stand != Stand::Idle => Debt::Begun,
+            // A person said that they revoked it; nobody saw it yet.
+            Phase::ProveDead if !s.rules.revokes => Debt::Stuck,
             Phase::ProveDead | Phase::LastLook | Phase::Sweep(End::Done) | Phase::Stray(Some(End::Done)) => Debt::Paid,
             _ => Debt::Owed,
         };
@@ -139,6 +141,7 @@ fn old_fate(s: &State) -> Debt {
     match s.phase {
         _ if !s.rules.proved => Debt::Stuck,
         Phase::Delete if s.stand != Stand::Idle => Debt::Begun,
+        Phase::ProveDead if !s.rules.revokes => Debt::Stuck,
         Phase::ProveDead | Phase::LastLook | Phase::Sweep(End::Done) | Phase::Stray(Some(End::Done)) => Debt::Paid,
         _ => Debt::Later,
     }

@@ -79,6 +79,54 @@ pub fn short(expected: usize, showing: &[(InstanceId, Showing)]) -> usize {
     expected.saturating_sub(ids.len())
 }
 
+/// What is known of a value that a person hands over as the new key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handed {
+    /// The provider itself shows which of its keys this is.
+    pub proved: bool,
+    /// It is the key to be replaced, or one that this rotation already had.
+    pub had: bool,
+    /// It was there before the rotation began.
+    pub before: bool,
+    /// It works; none: the provider neither accepts nor refuses it.
+    pub works: Option<bool>,
+}
+
+/// Why a value is no new key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unfit {
+    /// As it says.
+    #[error("that is the key to be replaced, or one that this rotation had before: make another one")]
+    Had,
+    /// As it says.
+    #[error("the provider refuses that value: it was copied in part, revoked, or is of another account")]
+    Refused,
+    /// As it says.
+    #[error("the provider neither accepts nor refuses that value at the moment: try again")]
+    Unclear,
+    /// As it says.
+    #[error("the provider does not list that key: it is of another account, organization or workspace, or not listed yet")]
+    Unlisted,
+    /// As it says.
+    #[error("that key was there before this rotation began, and others may use it: make another one")]
+    Before,
+}
+
+/// Whether a handed-over value may become the new key. A key that is in use elsewhere must not: a rollback would revoke it.
+///
+/// # Errors
+/// [`Unfit`].
+pub fn fit(handed: Handed) -> Result<(), Unfit> {
+    match handed {
+        Handed { had: true, .. } => Err(Unfit::Had),
+        Handed { works: Some(false), .. } => Err(Unfit::Refused),
+        Handed { works: None, .. } => Err(Unfit::Unclear),
+        Handed { proved: false, .. } => Err(Unfit::Unlisted),
+        Handed { before: true, .. } => Err(Unfit::Before),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a real request served its purpose: by a living key, in time, and where it was to be streamed (`pieces`), in pieces and to its end.
 ///
 /// # Errors

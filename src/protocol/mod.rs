@@ -16,7 +16,9 @@ mod words;
 pub use apply::{Illegal, allows, apply};
 pub use bounds::{Bound, Bounds, widened, wider};
 pub use decide::{decide, gated};
-pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, may_be_off, replaces, serves, settle, short, written};
+pub use judge::{
+    Candidate, Handed, ILL_PASSES, Jury, Leftover, Showing, Unfit, fit, left, may_be_off, replaces, serves, settle, short, written,
+};
 #[cfg(feature = "mutants")]
 pub use rule::{Rule, without};
 pub use state::{Debt, Phase, Proof, Rules, Stand, State};

@@ -17,6 +17,12 @@ pub struct Rules {
     pub asks_use: bool,
     /// Whether repeating a lost create with the same token gives the same key.
     pub replays: bool,
+    /// Whether a person makes keys and hands them over: no create can be lost.
+    #[serde(default)]
+    pub by_person: bool,
+    /// Whether the provider deletes a key by its id; else what it refuses to delete is revoked by a person.
+    #[serde(default = "yes")]
+    pub revokes: bool,
     /// What follows a missing proof.
     pub on_timeout: OnTimeout,
     /// How many stores.
@@ -25,6 +31,11 @@ pub struct Rules {
     pub consumers: u8,
     /// How many creates in a row may fail before a person is asked.
     pub attempts: u8,
+}
+
+/// In journals from before a person could be the one who revokes.
+fn yes() -> bool {
+    true
 }
 
 /// The step a rotation is at. `Back…` phases lead to the old key.

@@ -33,6 +33,7 @@ pub struct Card {
 /// What a provider can, in a word or two each.
 struct Can {
     made: &'static str,
+    revoked: &'static str,
     disable: &'static str,
     used: &'static str,
     spend: &'static str,
@@ -59,7 +60,12 @@ impl Card {
             (true, None) => "no".into(),
         };
         Some(Can {
-            made: "by API",
+            made: if provider.by_person().is_some() { "by a person" } else { "by API" },
+            revoked: match (provider.by_value(), provider.by_person()) {
+                (Some(_), _) => "by API, by value",
+                (None, Some(person)) if !person.revokes() => "by a person",
+                _ => "by API",
+            },
             disable: if provider.switch().is_some() { "yes" } else { "no" },
             used: match (provider.usage(), provider.counter()) {
                 (Some(_), _) => "yes",
@@ -68,11 +74,15 @@ impl Card {
             },
             spend: if provider.usage().is_some_and(|usage| usage.spends()) { "yes" } else { "no" },
             lost: match traits.ambiguity {
+                _ if provider.by_person().is_some() => "handed over again",
                 Ambiguity::Replayed => "replayed",
                 Ambiguity::Listable => "found by name",
                 Ambiguity::Unnamed => "found by absence",
             },
-            listed: rough(traits.listed_within),
+            listed: match provider.by_person() {
+                Some(person) if !person.lists() => "never: its id is a digest of its value".into(),
+                _ => rough(traits.listed_within),
+            },
             ready: rough(traits.ready_within),
             dead: rough(traits.dead_within),
             lag: if provider.usage().is_some() { rough(traits.usage_lag) } else { "–".into() },
@@ -85,16 +95,18 @@ impl Card {
 
 /// All of them, a line each.
 pub fn table(cards: &[Card]) -> String {
-    let head = ["provider", "made", "disable", "last use", "lost create", "dead within", "probes", "limits"];
+    let head = ["provider", "made", "revoked", "disable", "last use", "lost create", "dead within", "probes", "limits"];
     let mut rows = vec![head.map(str::to_owned)];
     for card in cards {
         rows.push(match card.can() {
-            Some(can) => [card.name, can.made, can.disable, can.used, can.lost, &can.dead, can.tried, &can.limits].map(str::to_owned),
-            None => [card.name, "?", "?", "?", "?", "?", "?", "?"].map(str::to_owned),
+            Some(can) => {
+                [card.name, can.made, can.revoked, can.disable, can.used, can.lost, &can.dead, can.tried, &can.limits].map(str::to_owned)
+            }
+            None => [card.name, "?", "?", "?", "?", "?", "?", "?", "?"].map(str::to_owned),
         });
     }
     let widths: Vec<usize> = (0..head.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or_default()).collect();
-    let line = |row: &[String; 8]| {
+    let line = |row: &[String; 9]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
@@ -129,6 +141,7 @@ fn facts(card: &Card) -> Vec<(&'static str, String)> {
     let Some(can) = card.can() else { return Vec::new() };
     vec![
         ("a key is made", can.made.into()),
+        ("… and revoked", can.revoked.into()),
         ("switched off, undoable", can.disable.into()),
         ("last use is told", can.used.into()),
         ("… this late", can.lag),
@@ -163,14 +176,15 @@ pub fn page(cards: &[Card]) -> String {
          *Lost create*: how a create whose answer never came is settled. *Dead within*: how long a deleted key may still work; keyroll waits for refusals in a row \
          within it. *Last use*: whether the provider tells when a key was used; without it `revoke.idle_for` is refused. *Limits*: which of a playbook's `limits` a \
          new key is given (`shown`: `keyroll doctor` compares the account's).\n\n\
-         | provider | made | disable | last use | use since a leak | lost create | dead within | probes | limits |\n|---|---|---|---|---|---|---|---|---|\n",
+         | provider | made | revoked | disable | last use | use since a leak | lost create | dead within | probes | limits |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for card in cards {
         if let Some(can) = card.can() {
             let _ = writeln!(
                 page,
-                "| [`{name}`](#{name}) | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| [`{name}`](#{name}) | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 can.made,
+                can.revoked,
                 can.disable,
                 can.used,
                 can.spend,

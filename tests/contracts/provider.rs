@@ -27,6 +27,10 @@ pub trait ProviderBench: Send + Sync {
     fn provider(&self) -> Arc<dyn Provider>;
     /// Keys that were there before, best more than fit on one page of a listing (and fewer than the quota by one).
     fn seeded(&self) -> Vec<KeyId>;
+    /// Makes a key; where only a person can, as a person does.
+    async fn mint(&self, wanted: &Wanted<'_>) -> Result<Minted, Failure> {
+        self.provider().create(wanted).await
+    }
     /// How many creates reached the server so far, whatever came of them; none where it cannot tell.
     async fn creates(&self) -> Option<usize>;
     /// Makes the server do the next create and lose its reply; false where it cannot.
@@ -102,7 +106,7 @@ async fn created(bench: &dyn ProviderBench, provider: &dyn Provider, before: &[L
     let name = name();
     let count = bench.creates().await;
     let wanted = Wanted { like: before.first().map(|key| &key.id), ..Wanted::named(&name, &name) };
-    let minted = provider.create(&wanted).await.unwrap_or_else(|failure| panic!("create: {failure}"));
+    let minted = bench.mint(&wanted).await.unwrap_or_else(|failure| panic!("create: {failure}"));
     assert_eq!(bench.creates().await, count.map(|count| count + 1), "one call, one create");
     assert!(!minted.secret.reveal().is_empty());
     assert!(!ids(before).contains(&minted.id), "a new id");
@@ -259,7 +263,7 @@ async fn lost_create(bench: &dyn ProviderBench, provider: &dyn Provider) {
 /// A delete whose reply is lost is told as unknown, and can be repeated.
 async fn lost_delete(bench: &dyn ProviderBench, provider: &dyn Provider) {
     let name = name();
-    let minted = match provider.create(&Wanted::named(&name, &name)).await {
+    let minted = match bench.mint(&Wanted::named(&name, &name)).await {
         Ok(minted) => minted,
         Err(failure) => panic!("create: {failure}"),
     };

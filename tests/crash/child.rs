@@ -90,6 +90,7 @@ pub async fn run() {
         stop: &stop,
         patience,
         longest_wait,
+        handed: None,
     };
     drive(&runner, &mut Blind, &mut rotation, &mut lease).await.unwrap();
 }

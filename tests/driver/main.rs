@@ -85,6 +85,7 @@ impl Bench {
             stop: &stop,
             patience: Patience::default(),
             longest_wait: self.patience,
+            handed: None,
         };
         drive(&runner, &mut Blind, &mut rotation, &mut lease).await?;
         Ok(rotation)

@@ -119,6 +119,7 @@ impl Scene {
             stop: &stop,
             patience: Patience::default(),
             longest_wait: std::time::Duration::ZERO,
+            handed: None,
         };
         drive(&runner, &mut UntilCreated(stop.clone()), &mut rotation, &mut lease).await.unwrap();
     }

@@ -45,6 +45,7 @@ fn plan(setting: &Setting, world: &World) -> Plan {
         waits: Waits { grace: none, watch: none, soak: none, stale: none, idle: none },
         notes: Vec::new(),
         attributes: Default::default(),
+        page: None,
         approved: None,
         begun: None,
     }

@@ -6,7 +6,7 @@ use crate::{
     memory::Detail,
     setting::{Meddle, Setting},
     steps::Outcome,
-    world::{Life, Made, OLD, Op, Runner, Value, World, bit},
+    world::{Key, Life, Made, OLD, Op, Runner, Value, World, bit},
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -27,8 +27,8 @@ pub enum Move {
     Due,
     /// A window closes.
     Gate,
-    /// A person deletes the old key by hand, as told.
-    ByHand,
+    /// A person deletes a key by hand, as told.
+    ByHand(Key),
 }
 
 pub const LEAKS: [Ask; 6] = [
@@ -63,8 +63,11 @@ impl World {
         if gated(state) && state.proof != Proof::None {
             out.push(Move::Gate);
         }
-        if state.phase == Phase::ByHand && state.held.is_some() && self.life(OLD) != Life::Dead {
-            out.push(Move::ByHand);
+        if state.held.is_some() {
+            let told =
+                |key: &Key| *key == OLD && state.phase == Phase::ByHand || !state.rules.revokes && self.journal.tombstones & bit(*key) != 0;
+            let keys = (0..).zip(&self.keys).filter(|(_, made)| made.life != Life::Dead).map(|(key, _)| key);
+            out.extend(keys.filter(told).map(Move::ByHand));
         }
     }
 
@@ -119,7 +122,14 @@ impl World {
             Ask::Waive => self.waived == 0 && !setting.job,
             // A person says that nothing of ours will land any more, and has looked.
             Ask::GoOn if state.held == Some(Why::CannotFence) => !self.writes_under_way(),
-            Ask::GoOn if state.held == Some(Why::RevokeByHand) => self.life(OLD) == Life::Dead,
+            Ask::GoOn if state.held == Some(Why::RevokeByHand) => {
+                let key = match state.phase {
+                    Phase::Discard | Phase::BackDelete => self.journal.key(Role::New),
+                    Phase::Stray(_) => self.journal.key(Role::Stray),
+                    _ => Some(OLD),
+                };
+                key.is_none_or(|key| self.life(key) == Life::Dead)
+            }
             _ => true,
         }
     }
@@ -150,9 +160,9 @@ impl World {
             Move::Ask(ask) => next.ask(setting, ask)?,
             Move::Due => next.hear(setting, Event::Waited(Pause::Revoke))?,
             Move::Gate => next.hear(setting, Event::Gated)?,
-            Move::ByHand => {
-                next.keys[usize::from(OLD)].life = Life::Dead;
-                next.by_hand = true;
+            Move::ByHand(key) => {
+                next.keys[usize::from(key)].life = Life::Dead;
+                next.by_hand |= key == OLD;
             }
         }
         Some(next)

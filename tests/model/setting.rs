@@ -80,6 +80,8 @@ const RULES: Rules = Rules {
     disables: false,
     asks_use: false,
     replays: false,
+    by_person: false,
+    revokes: true,
     on_timeout: OnTimeout::Rollback,
     stores: 1,
     consumers: 1,
@@ -233,6 +235,20 @@ pub const SETTINGS: &[Setting] = &[
         rules: Rules { proved: false, ..RULES },
         budget: Budget { leaks: 1, asks: 1, ..CALM },
         more: Budget { takes: 1, ..CALM },
+        ..PLAIN
+    },
+    Setting {
+        name: "a person makes keys, and revokes them",
+        rules: Rules { by_person: true, revokes: false, ..RULES },
+        budget: Budget { takes: 1, asks: 2, ..CALM },
+        more: Budget { losses: 1, ..CALM },
+        ..PLAIN
+    },
+    Setting {
+        name: "keys leak that only a person can revoke",
+        rules: Rules { by_person: true, revokes: false, ..RULES },
+        budget: Budget { leaks: 1, asks: 1, ..CALM },
+        more: Budget { takes: 1, asks: 1, ..CALM },
         ..PLAIN
     },
     Setting {

@@ -137,6 +137,7 @@ impl World {
             Landed::Changed => (Event::Did(effect), Detail::Nothing),
             Landed::Gone => (Event::Refused(effect, Refusal::Gone), Detail::Nothing),
             Landed::Moved => (Event::Refused(effect, Refusal::Conflict), Detail::Nothing),
+            Landed::NotHere => (Event::Refused(effect, Refusal::Denied), Detail::Nothing),
             Landed::Full => (Event::Refused(effect, Refusal::Quota), Detail::Nothing),
         })
     }

@@ -74,7 +74,7 @@ fn line(before: &World, step: Move, after: &World, senders: &[(Op, usize)]) -> S
         },
         Move::Due => "the time has come at which what leaked is deleted".into(),
         Move::Gate => "the window closes".into(),
-        Move::ByHand => "a person deletes the old key by hand, as told".into(),
+        Move::ByHand(key) => format!("a person deletes {} by hand, as told", named(Value::Key(key))),
     }
 }
 

@@ -232,6 +232,9 @@ impl World {
                     if key != OLD && self.keys[usize::from(key)].attempt.is_none() {
                         self.accuse(Crime::NotOurs);
                     }
+                    if !setting.rules.revokes {
+                        return Landed::NotHere;
+                    }
                     self.keys[usize::from(key)].life = Life::Dead;
                     Landed::Changed
                 }
@@ -241,7 +244,7 @@ impl World {
 
     fn create(&mut self, setting: &Setting, attempt: u8) -> Landed {
         let same = self.keys.iter().position(|made| made.attempt == Some(attempt));
-        if let Some(key) = same.filter(|_| setting.rules.replays) {
+        if let Some(key) = same.filter(|_| setting.rules.replays || setting.rules.by_person) {
             return Landed::Made(u8::try_from(key).unwrap_or(Key::MAX));
         }
         let alive = self.keys.iter().filter(|made| made.life != Life::Dead).count();
@@ -299,4 +302,6 @@ pub enum Landed {
     Gone,
     Moved,
     Full,
+    /// Only a person deletes here.
+    NotHere,
 }

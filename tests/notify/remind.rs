@@ -41,6 +41,8 @@ fn plan(playbook: &Playbook) -> Plan {
         disables: false,
         asks_use: false,
         replays: false,
+        by_person: false,
+        revokes: true,
         on_timeout: OnTimeout::Rollback,
         stores: 1,
         consumers: 1,
@@ -59,6 +61,7 @@ fn plan(playbook: &Playbook) -> Plan {
         waits: Waits::default(),
         notes: Vec::new(),
         attributes: Default::default(),
+        page: None,
         approved: None,
         begun: None,
     }

@@ -102,7 +102,11 @@ impl Witness for Guard {
                 // What was proved at the very end stays proved.
                 self.refused &= leak == Leak::Old && matches!(before.phase, Phase::Sweep(_) | Phase::Stray(Some(_)));
             }
-            Event::Asked(Ask::GoOn) => (self.old.denied, self.new.denied) = (false, false),
+            Event::Asked(Ask::GoOn) => {
+                (self.old.denied, self.new.denied) = (false, false);
+                // Of a key that no store ever served a person's word is enough: its value may be known to nobody.
+                self.new.gone |= before.held == Some(Why::RevokeByHand) && before.phase == Phase::Discard;
+            }
             Event::Waited(Pause::Revoke) => self.due = true,
             Event::Intended(Effect::Create) if before.attempt != 1 || before.stand == keyroll::protocol::Stand::Idle => {
                 self.new = FINE;
@@ -123,7 +127,8 @@ impl Witness for Guard {
             Event::Saw(Query::Dead(role), answer) => {
                 self.refused = answer == Answer::Yes;
                 // The provider refused to delete it, and refuses it: somebody else deleted it.
-                self.old.gone |= role == Role::Old && self.refused && before.debt(Role::Old) == Debt::Stuck;
+                let by_hand = before.debt(Role::Old) == Debt::Stuck || !self.rules.revokes;
+                self.old.gone |= role == Role::Old && self.refused && by_hand;
             }
             Event::Saw(Query::Stores(role), answer) => self.stores = (answer == Answer::Yes).then_some(role),
             _ => {}
@@ -170,6 +175,9 @@ fn leaks(stores: u8, consumers: u8) {
     for (kind, proved, disables) in kinds {
         let rules = Rules { kind, proved, disables, attempts: 2, stores, consumers, ..PLAIN };
         states += explore::<Guard>(rules).len();
+        if kind == Kind::Rotate {
+            states += explore::<Guard>(Rules { by_person: true, revokes: false, ..rules }).len();
+        }
     }
     println!("a leak at any moment, {stores} stores, {consumers} consumers: {states} states with a guard's memory");
     assert!(states > 10_000);

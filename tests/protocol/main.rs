@@ -37,6 +37,8 @@ pub const PLAIN: Rules = Rules {
     disables: false,
     asks_use: false,
     replays: false,
+    by_person: false,
+    revokes: true,
     on_timeout: OnTimeout::Rollback,
     stores: 1,
     consumers: 1,

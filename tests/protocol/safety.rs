@@ -119,7 +119,7 @@ impl Bystander {
         }
         match event {
             Event::Intended(Effect::Create) => (self.lively, self.value, self.served) = (false, false, false),
-            Event::Did(Effect::Create) => (self.value, self.stray) = (true, self.stray && !self.rules.replays),
+            Event::Did(Effect::Create) => (self.value, self.stray) = (true, self.stray && !self.rules.replays && !self.rules.by_person),
             Event::Saw(Query::Settle, Answer::Yes) => self.stray = false,
             Event::Saw(Query::Live, answer) => self.lively = answer == Answer::Yes,
 
@@ -244,7 +244,24 @@ pub fn rules(stores: u8, consumers: u8) -> Vec<Rules> {
                 continue;
             }
             let on_timeout = if hold { OnTimeout::Hold } else { OnTimeout::Rollback };
-            all.push(Rules { kind, proved, disables, asks_use, replays, on_timeout, stores, consumers, attempts: 2 });
+            let rules = Rules {
+                kind,
+                proved,
+                disables,
+                asks_use,
+                replays,
+                by_person: false,
+                revokes: true,
+                on_timeout,
+                stores,
+                consumers,
+                attempts: 2,
+            };
+            all.push(rules);
+            // A person's hands change nothing of how the old key is looked at.
+            if !replays && !asks_use {
+                all.push(Rules { by_person: true, revokes: false, ..rules });
+            }
         }
     }
     all

@@ -130,10 +130,10 @@ prop_compose! {
     fn any_rules()(
         kind in prop::sample::select(vec![Kind::Rotate, Kind::Install, Kind::Replace]),
         on_timeout in prop::sample::select(vec![OnTimeout::Rollback, OnTimeout::Hold]),
-        (proved, disables, asks_use, replays) in any::<(bool, bool, bool, bool)>(),
+        (proved, disables, asks_use, replays, by_person, revokes) in any::<(bool, bool, bool, bool, bool, bool)>(),
         (stores, consumers, attempts) in (1..=4u8, 1..=5u8, 1..=5u8),
     ) -> Rules {
-        Rules { kind, proved, disables, asks_use, replays, on_timeout, stores, consumers, attempts }
+        Rules { kind, proved, disables, asks_use, replays, by_person, revokes, on_timeout, stores, consumers, attempts }
     }
 }
 

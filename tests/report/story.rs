@@ -23,6 +23,8 @@ pub fn rules(kind: Kind) -> Rules {
         disables: false,
         asks_use: false,
         replays: false,
+        by_person: false,
+        revokes: true,
         on_timeout: OnTimeout::Rollback,
         stores: 1,
         consumers: 1,
@@ -72,6 +74,7 @@ pub fn plan(rules: Rules, instances: usize) -> Plan {
         },
         notes: vec![],
         attributes: Attributes::default(),
+        page: None,
         approved: None,
         begun: Some(Begun { by: "ana".into(), why: None }),
     }

@@ -6,6 +6,7 @@ mod changes;
 mod common;
 mod faults;
 mod operations;
+mod person;
 #[path = "../contracts/provider.rs"]
 mod provider;
 mod road;
@@ -72,6 +73,69 @@ macro_rules! vendors {
 }
 
 vendors! { openrouter, datadog, datadog_application, gemini, gemini_bound, sendgrid, twilio }
+
+/// A module of tests for each vendor whose keys only a person makes.
+macro_rules! people {
+    ($($name:ident: $($place:ident)::+),* $(,)?) => { $(
+        mod $name {
+            fn vendor() -> crate::Vendor {
+                crate::standins::$($place)::+::vendor()
+            }
+
+            #[tokio::test]
+            async fn only_its_own_word_is_death() {
+                crate::faults::only_its_own_word_is_death(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rotates() {
+                crate::person::rotates(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rolls_back() {
+                crate::person::rolls_back(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn is_left() {
+                crate::person::is_left(vendor()).await;
+            }
+        }
+    )* };
+}
+
+people! {
+    anthropic: anthropic,
+    cohere: by_person::cohere,
+    deepseek: by_person::deepseek,
+    github_pat: by_person::github_pat,
+    groq: by_person::groq,
+    hugging_face: by_person::hugging_face,
+    mistral_console: by_person::mistral_console,
+    stripe: by_person::stripe,
+    together: by_person::together,
+}
+
+/// What is handed over by a person and listed by its vendor keeps the contract of all others.
+mod anthropic_admin {
+    use crate::{changes, faults, site, standins::anthropic::vendor};
+
+    #[tokio::test]
+    async fn keeps_the_contract() {
+        site::Bench::new(vendor()).await.keeps_the_contract().await;
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_is_no_shorter_listing() {
+        faults::a_page_that_fails_is_no_shorter_listing(vendor()).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_new_in_its_replies_breaks_nothing() {
+        changes::what_is_new_breaks_nothing(vendor()).await;
+    }
+}
 
 /// All at once: each waits until its vendor's listing must be complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,7 @@ use keyroll::{
     secret::Secret,
 };
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::site::{ADMIN, Vendor, World, stand_in};
 
@@ -81,10 +82,21 @@ revoke: {{ grace: 0s, dead_within: 3s }}
     }
 
     pub async fn keyroll(&self, args: &[&str]) -> Output {
+        self.keyroll_with(args, "").await
+    }
+
+    /// With something on standard input.
+    pub async fn keyroll_with(&self, args: &[&str], typed: &str) -> Output {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_keyroll"));
         command.args(args).current_dir(self.folder.path()).env("KEYROLL_JOURNAL", self.folder.path().join("journal.db"));
         command.env("ADMIN", ADMIN).env("ADMIN_ID", ADMIN).env("VAULT_TOKEN", self.vault.token());
-        command.stdin(Stdio::null()).output().await.expect("it runs")
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // Whoever does not read it has ended already.
+        let _ = stdin.write_all(typed.as_bytes()).await;
+        drop(stdin);
+        child.wait_with_output().await.expect("it ends")
     }
 
     #[track_caller]

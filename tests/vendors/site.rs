@@ -11,7 +11,7 @@ use keyroll::{
     adapters::{Ctx, registry::Registry, wire::Wire},
     ids::KeyId,
     playbook::{Block, SecretRef, Seg, Source},
-    ports::{Credential, Failure, Got, Minted, Provider, Secrets},
+    ports::{Credential, Failure, Got, Minted, Provider, Secrets, Wanted},
     protocol::Refusal,
     sandbox::server::{Answer, Call, Fault, Server, Standin},
     secret::Secret,
@@ -242,10 +242,22 @@ impl ProviderBench for Bench {
     fn seeded(&self) -> Vec<KeyId> {
         self.seeded.clone()
     }
+    async fn mint(&self, wanted: &Wanted<'_>) -> Got<Minted> {
+        if self.provider.by_person().is_none() {
+            return self.provider.create(wanted).await;
+        }
+        let mut world = self.server.world();
+        (self.vendor.seed)(&mut world.keys, wanted.name);
+        let key = world.keys.all.last().expect("just made");
+        Ok(Minted { id: KeyId::new(&key.id), secret: Secret::new(&key.value), created_at: Some(key.made), expires_at: None })
+    }
     async fn creates(&self) -> Option<usize> {
-        Some(self.server.count(self.vendor.create.0, self.vendor.create.1))
+        self.provider.by_person().is_none().then(|| self.server.count(self.vendor.create.0, self.vendor.create.1))
     }
     async fn lose_next_create(&self) -> bool {
+        if self.provider.by_person().is_some() {
+            return false;
+        }
         self.spoil(self.vendor.create, 1, Fault::DropAfter);
         true
     }

@@ -1,6 +1,8 @@
 //! Who issues and revokes keys: one file a provider.
 
+pub mod anthropic;
 pub mod aws_iam;
+pub mod by_person;
 pub mod datadog;
 pub mod gemini;
 pub mod http;
@@ -22,13 +24,22 @@ pub fn all() -> Vec<Vendor> {
     vec![
         openai::VENDOR,
         openai_admin::VENDOR,
+        anthropic::VENDOR,
+        gemini::VENDOR,
         openrouter::VENDOR,
+        by_person::MISTRAL,
+        by_person::GROQ,
+        by_person::COHERE,
+        by_person::TOGETHER,
+        by_person::DEEPSEEK,
+        by_person::HUGGING_FACE,
+        by_person::GITHUB,
+        by_person::STRIPE,
+        datadog::VENDOR,
+        sendgrid::VENDOR,
+        twilio::VENDOR,
         aws_iam::VENDOR,
         vault_approle::VENDOR,
         http::VENDOR,
-        datadog::VENDOR,
-        gemini::VENDOR,
-        sendgrid::VENDOR,
-        twilio::VENDOR,
     ]
 }

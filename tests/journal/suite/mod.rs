@@ -110,6 +110,8 @@ pub fn plan() -> Plan {
         disables: false,
         asks_use: false,
         replays: false,
+        by_person: false,
+        revokes: true,
         on_timeout: OnTimeout::Rollback,
         stores: 1,
         consumers: 1,
@@ -128,6 +130,7 @@ pub fn plan() -> Plan {
         waits: Waits::default(),
         notes: vec!["é \" \\ \n".into()],
         attributes: Default::default(),
+        page: None,
         approved: None,
         begun: None,
     }

@@ -1,5 +1,7 @@
 //! What vendors' APIs look like from outside, each after its own reference.
 
+pub mod anthropic;
+pub mod by_person;
 pub mod datadog;
 pub mod datadog_application;
 pub mod gemini;

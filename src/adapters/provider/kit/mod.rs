@@ -3,6 +3,8 @@
 
 mod api;
 mod by_hand;
+mod by_person;
+mod key;
 mod life;
 mod login;
 mod pages;
@@ -12,6 +14,8 @@ mod time;
 pub use self::{
     api::{Api, Manner},
     by_hand::{Rest, by_hand},
+    by_person::{by_a_person, digest_id},
+    key::in_header,
     life::{Dead, deleted, life, says},
     login::{Basic, Login, Sent},
     pages::{full_pages, pages},
