@@ -70,7 +70,7 @@ macro_rules! vendors {
     };
 }
 
-vendors! { openrouter }
+vendors! { litellm, openrouter, xai }
 
 /// All at once: each waits until its vendor's listing must be complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

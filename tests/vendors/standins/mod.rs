@@ -1,10 +1,18 @@
 //! What vendors' APIs look like from outside, each after its own reference.
 
+pub mod litellm;
 pub mod openrouter;
+pub mod xai;
 
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use keyroll::sandbox::server::{Answer, Call};
 use serde_json::{Value, json};
+
+/// How many hours a key lives that is made now; so a lifetime can be one of the terms that must be taken over.
+pub fn hours(ends: Option<DateTime<Utc>>) -> Value {
+    ends.map_or(Value::Null, |end| ((end - Utc::now() + chrono::TimeDelta::minutes(30)).num_hours()).into())
+}
 
 /// A chat completion as OpenAI and its like answer it, whole or in pieces.
 pub fn completion(call: &Call) -> Answer {
