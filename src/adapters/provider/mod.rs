@@ -7,6 +7,7 @@ pub mod datadog;
 pub mod gemini;
 pub mod http;
 pub mod kit;
+pub mod litellm;
 pub mod openai;
 pub mod openai_admin;
 mod openai_api;
@@ -16,6 +17,7 @@ pub mod sendgrid;
 pub mod speech;
 pub mod twilio;
 pub mod vault_approle;
+pub mod xai;
 
 use super::kind::Vendor;
 
@@ -27,6 +29,8 @@ pub fn all() -> Vec<Vendor> {
         anthropic::VENDOR,
         gemini::VENDOR,
         openrouter::VENDOR,
+        litellm::VENDOR,
+        xai::VENDOR,
         by_person::MISTRAL,
         by_person::GROQ,
         by_person::COHERE,

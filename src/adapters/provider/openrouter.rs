@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, behind, by_hand, full_pages, only, rfc3339},
+    kit::{self, Api, Dead, Manner, Rest, Sent, behind, by_hand, full_pages, only, present, renewed, rfc3339},
     speech,
 };
 use crate::{
@@ -97,7 +97,9 @@ struct Key {
     name: String,
     label: String,
     disabled: bool,
+    #[serde(deserialize_with = "present")]
     limit: Option<f64>,
+    #[serde(deserialize_with = "present")]
     limit_reset: Option<String>,
     #[serde(default)]
     include_byok_in_limit: bool,
@@ -176,19 +178,19 @@ struct Terms {
 
 impl Terms {
     /// A monthly limit of the playbook takes the place of the old key's; both are in US dollars.
-    fn of(like: Option<&Key>, workspace: Option<&String>, limits: &Limits, now: DateTime<Utc>) -> Self {
-        let lives = like.and_then(|key| Some(rfc3339(key.expires_at.as_deref()?)? - rfc3339(&key.created_at)?));
+    fn of(like: Option<&Key>, workspace: Option<&String>, limits: &Limits, now: DateTime<Utc>) -> Got<Self> {
         let (limit, reset) = match limits.monthly {
             Some(most) => (Some(most), Some("monthly".to_owned())),
             None => (like.and_then(|key| key.limit), like.and_then(|key| key.limit_reset.clone())),
         };
-        Self {
+        let ends = like.map(|key| renewed(Some(&key.created_at), key.expires_at.as_deref(), now)).transpose()?;
+        Ok(Self {
             limit,
             reset,
             byok: like.is_some_and(|key| key.include_byok_in_limit),
             workspace: like.and_then(|key| key.workspace_id.clone()).or_else(|| workspace.cloned()),
-            expires_at: lives.map(|lives| now + lives),
-        }
+            expires_at: ends.flatten(),
+        })
     }
 
     /// Limits of different resets cannot be compared: each reset is an attribute of its own.
@@ -260,7 +262,7 @@ impl Provider for OpenRouter {
             Some(id) => Some(self.one(id).await.map_err(before_effect)?),
             None => None,
         };
-        let terms = Terms::of(like.as_ref(), self.workspace.as_ref(), wanted.limits, Utc::now());
+        let terms = Terms::of(like.as_ref(), self.workspace.as_ref(), wanted.limits, Utc::now()).map_err(before_effect)?;
         let mut body = json!({
             "name": wanted.name,
             "limit": terms.limit,
@@ -362,7 +364,7 @@ impl Attributes for OpenRouter {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
         let key = self.one(key).await?;
         let made = rfc3339(&key.created_at).unwrap_or_else(Utc::now);
-        Ok(Terms::of(Some(&key), None, &Limits::NONE, made).bounds())
+        Ok(Terms::of(Some(&key), None, &Limits::NONE, made)?.bounds())
     }
 
     async fn planned(&self, like: Option<&KeyId>, limits: &Limits) -> Got<Bounds> {
@@ -370,7 +372,7 @@ impl Attributes for OpenRouter {
             Some(id) => Some(self.one(id).await?),
             None => None,
         };
-        Ok(Terms::of(like.as_ref(), self.workspace.as_ref(), limits, Utc::now()).bounds())
+        Ok(Terms::of(like.as_ref(), self.workspace.as_ref(), limits, Utc::now())?.bounds())
     }
 }
 

@@ -6,13 +6,21 @@ pub mod datadog;
 pub mod datadog_application;
 pub mod gemini;
 pub mod gemini_bound;
+pub mod litellm;
 pub mod openrouter;
 pub mod sendgrid;
 pub mod twilio;
+pub mod xai;
 
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use keyroll::sandbox::server::{Answer, Call};
 use serde_json::{Value, json};
+
+/// How many hours a key lives that is made now; so a lifetime can be one of the terms that must be taken over.
+pub fn hours(ends: Option<DateTime<Utc>>) -> Value {
+    ends.map_or(Value::Null, |end| ((end - Utc::now() + chrono::TimeDelta::minutes(30)).num_hours()).into())
+}
 
 /// A chat completion as OpenAI and its like answer it, whole or in pieces.
 pub fn completion(call: &Call) -> Answer {
