@@ -24,12 +24,9 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let loaded = load::journaled(app, &found.plan.origin, &found.playbook)?;
     let how = format!("printf %s \"$NEW_KEY\" | keyroll provide {}", found.id);
     let value = typed(&format!("The new key that you made at {}", page(&found)), &how)?.into_iter().next();
-    if let (Some(value), rotations) = (&value, status::all(app).await?)
-        && let Some(known) = Memory::of(&rotations, &journal.decrees().await?)
-            .traces
-            .iter()
-            .find(|trace| trace.fingerprint == value.fingerprint(journal.salt()))
-    {
+    let print = value.as_ref().map(|value| value.fingerprint(journal.salt()));
+    let memory = Memory::of(&status::all(app).await?, &journal.decrees().await?);
+    if let Some(known) = memory.traces.iter().find(|trace| Some(&trace.fingerprint) == print.as_ref()) {
         let what = format!("that key is known: {} had it in rotation {}; make another one", known.playbook, known.rotation);
         return Err(Fail::usage(what).of(&found));
     }

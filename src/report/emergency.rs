@@ -37,16 +37,22 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
         })
         .collect();
     let stale = plan.waits.stale;
+    let page = clean(plan.page.as_deref().unwrap_or(&plan.provider));
+    let goes = if plan.rules.revokes { "deleted".to_owned() } else { format!("revoked at {page}, by you if its value is not enough,") };
     match urgency {
         Urgency::RevokeFirst => {
-            lines.push("  first: the leaked key is deleted, at once; it cannot be brought back".into());
+            lines.push(format!("  first, at once: the leaked key is {goes} and cannot be brought back"));
             lines.push(format!("  WILL BREAK, from that moment: every call of {}", readers.join(", ")));
             lines.push(format!(
-                "  until each of them has the new key: it is made and written next; readers may get the old value for up to {} more",
+                "  until each of them has the new key: it is made{} and written next; readers may get the old value for up to {} more",
+                if plan.rules.by_person { format!(" by you, at {page},") } else { String::new() },
                 rough(stale)
             ));
-            lines
-                .push("  its limits and restrictions cannot be copied once it is deleted: the new key gets the provider's defaults".into());
+            if !plan.rules.by_person {
+                lines.push(
+                    "  its limits and restrictions cannot be copied once it is deleted: the new key gets the provider's defaults".into(),
+                );
+            }
         }
         Urgency::ReplaceFast if leak == Leak::New => {
             lines.push(
@@ -54,7 +60,7 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
                     .into(),
             );
             lines.push(format!(
-                "  then: the leaked key is deleted as soon as every instance is off it, at the latest at {}",
+                "  then: the leaked key is {goes} as soon as every instance is off it, at the latest at {}",
                 clock(emergency.revoke_at)
             ));
             lines.push(format!(
@@ -63,9 +69,10 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
             ));
         }
         Urgency::ReplaceFast => {
-            lines.push("  first: another key is made, tried, written to every store, and every service is made to pick it up".into());
+            let made = if plan.rules.by_person { format!("made by you, at {page},") } else { "made,".into() };
+            lines.push(format!("  first: another key is {made} tried, written to every store, and every service is made to pick it up"));
             lines.push(format!(
-                "  then: the leaked key is deleted as soon as every instance proves the new one, at the latest at {}",
+                "  then: the leaked key is {goes} as soon as every instance proves the new one, at the latest at {}",
                 clock(emergency.revoke_at)
             ));
             lines.push(format!(
@@ -135,13 +142,15 @@ pub fn leaked(rotation: &Rotation, decrees: &[Decreed]) -> Option<Leaked> {
         _ => None,
     });
     let since = emergency.since.map_or_else(|| "since it leaked".to_owned(), |at| format!("since {}", clock(at)));
-    let remains = vec![
+    let by_hand = verdict == "not_contained" && !rotation.plan.rules.revokes;
+    let revoke = || format!("revoke the leaked key at {}, now: only a person can", super::words::page(rotation));
+    let mut remains: Vec<String> = by_hand.then(revoke).into_iter().collect();
+    remains.extend([
         format!("look at what the leaked key was used for {since}: the provider's usage and billing pages ({})", rotation.plan.provider),
-        "take it out of where it leaked (rewrite the history, purge caches and forks); it is dead, but it shows what else lies there"
-            .into(),
+        "take it out of where it leaked (rewrite the history, purge caches and forks); dead or not, it shows what else lies there".into(),
         "look for other keys in the same place: keyroll identify --report …".into(),
         "tell who must know: security, the provider's account owner, customers if data was read".into(),
-    ];
+    ]);
     Some(Leaked { verdict, headline, more, usage: usage.collect(), remains })
 }
 

@@ -160,9 +160,10 @@ pub fn page(rotation: &Rotation) -> String {
 fn by_hand(rotation: &Rotation) -> String {
     let (role, which) = match rotation.state.phase {
         Phase::Discard | Phase::BackDelete => (Role::New, "new"),
+        Phase::Stray(_) => (Role::Stray, "left-over"),
         _ => (Role::Old, "old"),
     };
-    match rotation.key(role).filter(|_| rotation.plan.rules.proved || role == Role::New) {
+    match rotation.key(role).filter(|_| rotation.plan.rules.proved || role != Role::Old) {
         Some(key) => format!("after you revoked the {which} key {key} at {}", page(rotation)),
         None => format!("after you revoked the {which} key at {}; which one that is was not proved", page(rotation)),
     }
@@ -205,6 +206,7 @@ fn leaked(rotation: &Rotation, debt: Debt) -> String {
         Debt::Owed if rotation.state.due => "leaked and works; to be deleted now".into(),
         Debt::Owed => format!("LEAKED AND WORKS; deleted as soon as everybody is off it{at}"),
         Debt::Begun => "leaked; being deleted".into(),
+        Debt::Stuck if !rotation.plan.rules.revokes => format!("LEAKED AND WORKS: a person must revoke it now, at {}", page(rotation)),
         Debt::Stuck if rotation.plan.rules.proved => "LEAKED AND WORKS: the provider refused to delete it".into(),
         Debt::Stuck => "LEAKED AND WORKS: its id is not known, so a person must delete it at the provider now".into(),
         Debt::Paid if rotation.state.dead => "leaked; deleted, and refused by the provider".into(),

@@ -98,6 +98,11 @@ macro_rules! people {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn leaks() {
+                crate::person::leaks(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn is_left() {
                 crate::person::is_left(vendor()).await;
             }

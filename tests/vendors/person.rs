@@ -85,6 +85,28 @@ pub async fn rolls_back(vendor: Vendor) {
     assert_eq!(road.only(&said), road.old, "{said}");
 }
 
+/// The key in use leaked: it is revoked at once where its value is enough; else a person is told to, and it is called dead only when it is.
+pub async fn leaks(vendor: Vendor) {
+    let road = Road::new(vendor).await;
+    let old = road.value(0);
+    let leak = ["emergency", "book.yaml", "--mode", "revoke-first", "--reason", "seen in a public repository", "--yes"];
+    let said = road.ends(&road.keyroll(&leak).await, 6);
+    assert_eq!(said.contains("LEAKED AND WORKS: a person must revoke it now, at https://"), !road.by_value(), "{said}");
+    assert_eq!(said.contains("NOT CONTAINED"), !road.by_value(), "{said}");
+    let value = road.made_by_hand(&said);
+    let said = match road.by_value() {
+        true => road.ends(&road.keyroll_with(&["provide"], &value).await, 0),
+        false => {
+            let held = road.ends(&road.keyroll_with(&["provide"], &value).await, 3);
+            assert!(held.contains("LEAKED AND WORKS") && held.contains("[ ] revoke the leaked key at https://"), "{held}");
+            road.revoked_by_hand(&old);
+            road.ends(&road.keyroll(&["resume", "--reason", "revoked"]).await, 0)
+        }
+    };
+    assert_ne!(road.only(&said), road.old, "{said}");
+    assert!(said.contains("CONTAINED") && !said.contains("NOT CONTAINED"), "{said}");
+}
+
 /// Nobody hands a key over: it can be left, and nothing was changed.
 pub async fn is_left(vendor: Vendor) {
     let road = Road::new(vendor).await;
