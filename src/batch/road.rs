@@ -19,15 +19,25 @@ use crate::{
 /// How soon a freeze holds that is ordered while a rotation is driven.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// Begins a rotation: its first record is its plan, with the playbook's text; `then` is written with it, or not at all.
+/// How many rotations of a playbook the journal has. To be asked before anything that is decided on it.
 ///
 /// # Errors
-/// The journal's; [`JournalError::Open`] where the key is being rotated already.
+/// The journal's.
+pub async fn seen(journal: &dyn Journal, name: &str) -> Result<usize, JournalError> {
+    Ok(journal.entries().await?.iter().filter(|entry| entry.name == name).count())
+}
+
+/// Begins a rotation: its first record is its plan, with the playbook's text; `then` is written with it, or not at all. `seen` is how
+/// many the journal had when that was decided; none for one that begins in any case.
+///
+/// # Errors
+/// The journal's; [`JournalError::Open`] where the key is being rotated already, [`JournalError::Overtaken`] where it was since `seen`.
 pub async fn begin(
     journal: &dyn Journal,
     clock: &dyn Clock,
     item: &Item,
     plan: Plan,
+    seen: Option<usize>,
     then: Option<(Event, Detail)>,
     view: &mut dyn View,
 ) -> Result<(Rotation, Lease), JournalError> {
@@ -37,6 +47,7 @@ pub async fn begin(
         rotation: id.clone(),
         name: &item.book.name,
         identities: &identities,
+        seen,
         event: Event::Planned,
         detail: Detail::Planned(Box::new(plan)),
         then,

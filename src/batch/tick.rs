@@ -266,7 +266,8 @@ impl Batch<'_> {
             return Ok(());
         }
         let tries = known.past.failed;
-        let (outcome, driven) = self.start(&item, &known.times).await?;
+        let seen = self.by_name.get(name).map_or(0, Vec::len);
+        let (outcome, driven) = self.start(&item, &known.times, seen).await?;
         if let Some(rotation) = driven {
             if !settled(&rotation) {
                 round.busy.push((rotation.id.clone(), mine));
@@ -280,7 +281,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    async fn start(&self, item: &Item, times: &Times) -> Result<Drove, JournalError> {
+    async fn start(&self, item: &Item, times: &Times, seen: usize) -> Result<Drove, JournalError> {
         let name = &item.book.name;
         for identity in build::identities(&item.book, &item.world) {
             if let Some(id) = self.journal.holder(&identity).await? {
@@ -304,9 +305,10 @@ impl Batch<'_> {
             Err(code) => return Ok((outcome(name, None, "due, not begun: its approval could not be taken", code), None)),
         }
         let mut view = self.host.view();
-        match road::begin(self.journal, self.clock, item, plan, None, view.as_mut()).await {
+        match road::begin(self.journal, self.clock, item, plan, Some(seen), None, view.as_mut()).await {
             Ok((rotation, lease)) => self.steer(item, times, rotation, lease, view).await,
             Err(JournalError::Open(id)) => Ok((outcome(name, Some(&id), "another keyroll has just begun it", 6), None)),
+            Err(JournalError::Overtaken(_)) => Ok((outcome(name, None, "not begun: another keyroll has just rotated it", 0), None)),
             Err(error) => Err(error),
         }
     }

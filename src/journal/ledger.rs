@@ -21,6 +21,7 @@ const DECREE: &str = "INSERT INTO decree (seq, body, hash) VALUES ($1, $2, $3) O
 const CLAIM: &str = "INSERT INTO claim (identity, rotation) VALUES ($1, $2) ON CONFLICT (identity) DO NOTHING";
 const BEGIN_ROTATION: &str =
     "INSERT INTO rotation (id, name, epoch, seq, head, held) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (id) DO NOTHING";
+const SEEN: &str = "SELECT COUNT(*) AS seen FROM rotation WHERE name = $1";
 const TAKE_IN: &str = "INSERT INTO rotation (id, name, epoch, seq, head, held) VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (id) DO NOTHING";
 const INSERT: &str = "INSERT INTO event (rotation, seq, epoch, body, hash) VALUES ($1, $2, $3, $4, $5)";
 const ADVANCE: &str =
@@ -150,6 +151,13 @@ impl Ledger {
                 if let Some(row) = row {
                     return Err(JournalError::Open(RotationId::new(self.get::<String>(&row, "rotation")?)));
                 }
+            }
+        }
+        if let Some(seen) = opening.seen {
+            // Behind the claims: whoever had them before has committed all of its rotation.
+            let row = sqlx::query(SEEN).bind(opening.name).fetch_one(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
+            if self.count(&row, "seen")? != seen as u64 {
+                return Err(JournalError::Overtaken(opening.name.to_owned()));
             }
         }
         let begin = sqlx::query(BEGIN_ROTATION).bind(rotation.as_str()).bind(opening.name).bind(1i64).bind(small(tip.seq)?).bind(&tip.head);

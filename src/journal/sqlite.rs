@@ -287,6 +287,7 @@ mod tests {
             rotation: rotation.clone(),
             name: "n",
             identities: &[],
+            seen: None,
             event: Event::Resumed,
             detail: detail(),
             then: None,

@@ -71,6 +71,7 @@ pub async fn run() {
         rotation: id.clone(),
         name: &book.name,
         identities: &identities,
+        seen: None,
         event: Event::Planned,
         detail,
         then: None,

@@ -57,6 +57,7 @@ impl Bench {
             rotation: RotationId::new("r1"),
             name: "sim",
             identities: &[],
+            seen: None,
             event: Event::Planned,
             detail: Detail::Planned(Box::new(plan)),
             then: None,

@@ -102,6 +102,7 @@ impl Scene {
             rotation: RotationId::at(clock.now(), 7),
             name: &book.name,
             identities: &build::identities(&book, &world),
+            seen: None,
             event: Event::Planned,
             detail: Detail::Planned(Box::new(plan)),
             then: None,

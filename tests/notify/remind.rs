@@ -86,6 +86,7 @@ impl Desk {
             rotation: self.id.clone(),
             name: &self.playbook.name,
             identities: &identities(&self.playbook, &self.world),
+            seen: None,
             event: Event::Planned,
             detail: Detail::Planned(Box::new(plan(&self.playbook))),
             then: None,

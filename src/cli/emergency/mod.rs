@@ -224,7 +224,7 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     let mut view = drive::view(app);
     plan.begun.get_or_insert_with(|| Begun { by: person(), why: None });
     let leak = (Event::Asked(Ask::Emergency(Leak::Old, declared.urgency)), Detail::Emergency(declared.emergency));
-    let (rotation, lease) = batch::begin(journal, &app.clock, loaded, plan, Some(leak), view.as_mut()).await?;
+    let (rotation, lease) = batch::begin(journal, &app.clock, loaded, plan, None, Some(leak), view.as_mut()).await?;
     finish(app, loaded, journal, rotation, lease, view.as_mut()).await
 }
 

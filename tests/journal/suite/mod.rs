@@ -137,11 +137,14 @@ pub fn plan() -> Plan {
 }
 
 pub async fn begin(journal: &dyn Journal, rotation: &str, identities: &[&str]) -> Result<Lease, JournalError> {
+    begin_seeing(journal, rotation, identities, None).await
+}
+
+pub async fn begin_seeing(journal: &dyn Journal, rotation: &str, identities: &[&str], seen: Option<usize>) -> Result<Lease, JournalError> {
     let identities: Vec<_> = identities.iter().map(|text| Identity::new(*text)).collect();
     let detail = Detail::Planned(Box::new(plan()));
-    let opening =
-        Opening { rotation: id(rotation), name: "example", identities: &identities, event: Event::Resumed, detail, then: None, at: at() };
-    journal.open(opening).await
+    let (rotation, event) = (id(rotation), Event::Resumed);
+    journal.open(Opening { rotation, name: "example", identities: &identities, seen, event, detail, then: None, at: at() }).await
 }
 
 pub async fn step(journal: &dyn Journal, lease: &mut Lease) -> Result<Record, JournalError> {
@@ -173,6 +176,7 @@ macro_rules! contract {
             lease::a_takeover_fences_the_old_runner,
             lease::of_many_openings_on_one_identity_exactly_one_wins,
             lease::of_many_takers_exactly_one_wins,
+            lease::what_was_decided_before_another_rotation_does_not_begin,
             lease::one_shared_identity_is_enough_and_closing_gives_it_back,
             lease::entries_are_newest_first,
             lease::an_unknown_rotation_is_named_and_leaves_no_trace,
