@@ -27,6 +27,23 @@ pub async fn seen(journal: &dyn Journal, name: &str) -> Result<usize, JournalErr
     Ok(journal.entries().await?.iter().filter(|entry| entry.name == name).count())
 }
 
+/// Whether an item can still begin: none of its key's rotations is open, and none was since `seen`. To be asked again where the world
+/// is not as it should be: another keyroll may be changing it.
+///
+/// # Errors
+/// [`JournalError::Open`], [`JournalError::Overtaken`], or the journal's own.
+pub async fn free(journal: &dyn Journal, item: &Item, seen: Option<usize>) -> Result<(), JournalError> {
+    for identity in build::identities(&item.book, &item.world) {
+        if let Some(id) = journal.holder(&identity).await? {
+            return Err(JournalError::Open(id));
+        }
+    }
+    match seen {
+        Some(before) if self::seen(journal, &item.book.name).await? != before => Err(JournalError::Overtaken(item.book.name.clone())),
+        _ => Ok(()),
+    }
+}
+
 /// Begins a rotation: its first record is its plan, with the playbook's text; `then` is written with it, or not at all. `seen` is how
 /// many the journal had when that was decided; none for one that begins in any case.
 ///
