@@ -1,5 +1,7 @@
 //! Every mode × every state, and what is down.
 
+use std::process::Stdio;
+
 use keyroll::sandbox::service::Behaviour;
 
 use crate::scene::{Scene, Situation, expect};
@@ -260,6 +262,27 @@ async fn suggested_commands_name_the_key_that_was_named() {
         assert!(line.contains("--leaked new") && line.contains("--since 2h"), "{line}");
     }
     assert_eq!(said.matches("next: keyroll emergency").count(), 2, "{said}");
+}
+
+/// A key that an emergency replaced goes in any case; one of them alone cannot be called sooner, and it is said what can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_given_up_is_known_as_such() {
+    let scene = Scene::set(Situation::Grace).await;
+    let new = scene.new.clone().unwrap();
+    scene.store.down().await;
+    let playbook = scene.stage.playbook();
+    let words =
+        ["emergency", playbook.to_str().unwrap(), "--reason", "seen", "--leaked", "all", "--store-down", "wait", "--revoke-at", "1h"];
+    let mut first = scene.stage.command(&[&words[..], &["--yes"]].concat()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while scene.stage.accessors().await.len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    first.kill().await.unwrap();
+    let said = expect(&scene.emergency(&["--leaked", &new, "--yes"]).await, 2);
+    assert!(said.contains(&format!("key {new} was given up by rotation")) && said.contains("delete it by hand"), "{said}");
+    assert!(said.contains(&format!("--print --leaked {new}")), "{said}");
+    let said = expect(&scene.emergency(&["--print", "--leaked", &new]).await, 0);
+    assert!(said.contains(&new), "{said}");
 }
 
 /// What the journal last knew is no person's word: a key that somebody replaced by hand since is not taken for the leaked one.

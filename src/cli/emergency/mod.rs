@@ -350,6 +350,13 @@ fn which(rotation: &Rotation, args: &Args) -> Result<Leak, Fail> {
         _ if rotation.tombstones.iter().any(|id| id.as_str() == word) => {
             Err(Fail::usage(format!("key {word} is dead for good already: rotation {} revoked it", rotation.id)).of(rotation))
         }
+        _ if rotation.formers.iter().any(|made| made.id.as_str() == word) => {
+            Err(Fail::usage(format!("key {word} was given up by rotation {} already, which deletes it once nothing uses it", rotation.id))
+                .detail("if it must go sooner, delete it by hand; the rotation finds it gone and goes on")
+                .of(rotation)
+                .first(format!("{} --print --leaked {word}    # what to type by hand", again(args)))
+                .first(format!("keyroll show {}", rotation.id)))
+        }
         _ => Err(Fail::usage(format!("`{word}` is no key of the open rotation {}", rotation.id))
             .detail(format!(
                 "its keys: {}",
