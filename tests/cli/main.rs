@@ -14,6 +14,8 @@ mod reconcile;
 mod schedule;
 mod ways;
 
+#[path = "../common/figure.rs"]
+mod figure;
 #[path = "../common/inbox.rs"]
 mod inbox;
 #[path = "../common/office.rs"]

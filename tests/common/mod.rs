@@ -1,6 +1,8 @@
 //! What several test targets need.
 #![allow(dead_code)]
 
+pub mod figure;
+
 use chrono::{DateTime, Utc};
 use keyroll::{
     ids::{Fingerprint, KeyId, RotationId},

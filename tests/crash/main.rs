@@ -2,9 +2,12 @@
 //! `keyroll resume`. Afterwards one key is alive, the store serves it, and the chain verifies.
 
 mod child;
+#[path = "../common/figure.rs"]
+mod figure;
 #[path = "../common/stage.rs"]
 mod stage;
 
+use figure::figure;
 use std::os::unix::process::ExitStatusExt;
 
 use keyroll::{journal::SqliteJournal, ports::Journal, protocol::End, rotation::Rotation};
@@ -49,7 +52,7 @@ async fn a_kill_around_any_record_leaves_nothing_behind() {
             done += usize::from(rotation.state.ended() == Some(End::Done));
         }
     }
-    println!("{kills} kills, {done} rotations done, {attempts} of them with another key");
+    figure("crash, SIGKILL", format!("{kills}, before and after each record; {done} rotations done, {attempts} with another key"));
     assert!(kills >= 30, "only {kills} kills: the records are fewer than they were");
     assert_eq!(kills, done, "a killed rotation of healthy services still ends done");
     assert!(attempts > 0, "a key whose value died with its process is replaced by another");

@@ -1,9 +1,12 @@
 //! The driver over a world in memory: every way out, with a fault at every call and a death around every record.
 
+#[path = "../common/figure.rs"]
+mod figure;
 mod found;
 mod waits;
 mod world;
 
+use figure::figure;
 use std::time::Duration;
 
 use keyroll::{
@@ -351,7 +354,7 @@ async fn a_death_around_any_record_leaves_nothing_behind() {
             }
         }
     }
-    println!("{deaths} deaths");
+    figure("driver, deaths", format!("{deaths}, one before and one after each record"));
     assert!(deaths > 60, "{deaths} deaths only: the records are fewer than they were");
 }
 
@@ -380,7 +383,7 @@ async fn a_fault_at_any_call_leaves_nothing_behind() {
             }
         }
     }
-    println!("{faults} faults");
+    figure("driver, faults", format!("{faults}, one at each call"));
     assert!(faults >= 30);
 }
 

@@ -1,5 +1,6 @@
 //! Every setting, walked to its last state.
 
+use crate::figure::figure;
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -53,7 +54,7 @@ fn nothing_is_broken_in_any_state_and_every_run_can_end() {
         all += explored.walk.states;
         println!("{:>9} states, {:>2} steps deep, {:>5.1?}: {name}", explored.walk.states, explored.walk.depth, explored.took);
     }
-    println!("{all:>9} states in {} settings, each walked twice", settings.len());
+    figure("model", format!("{all} states in {} settings, each walked twice; every run can end", settings.len()));
     assert!(!full() || all >= STATES, "{all} states: the model looks at less than it did");
 }
 

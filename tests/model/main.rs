@@ -24,6 +24,8 @@
 
 mod agrees;
 mod explore;
+#[path = "../common/figure.rs"]
+mod figure;
 mod looks;
 mod memory;
 mod moves;

@@ -1,5 +1,6 @@
 //! What each rule is for: with it taken away, a promise is broken, and the shortest story of that is told.
 
+use crate::figure::figure;
 use crate::{
     setting::{Budget, CALM, PLAIN, Setting, Without},
     story::tell,
@@ -79,6 +80,7 @@ fn caught(mutants: &[Mutant]) {
         let (_, steps) = missed(mutant);
         println!("without \"{}\": {} is broken after {steps} steps", mutant.rule, mutant.breaks);
     }
+    figure("model, without a rule", format!("{0} of {0} rules are missed when they are taken away", mutants.len()));
 }
 
 #[test]

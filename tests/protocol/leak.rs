@@ -1,5 +1,6 @@
 //! A leak at any moment of any rotation: what must never happen, and what must.
 
+use crate::figure::figure;
 use keyroll::protocol::{
     Action, Answer, Ask, Debt, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Phase, Query, Refusal, Role, Rules, State, Urgency, Why,
     decide, may_be_off,
@@ -179,7 +180,7 @@ fn leaks(stores: u8, consumers: u8) {
             states += explore::<Guard>(Rules { by_person: true, revokes: false, ..rules }).len();
         }
     }
-    println!("a leak at any moment, {stores} stores, {consumers} consumers: {states} states with a guard's memory");
+    figure("protocol, a leak at any moment", format!("{states} states, {stores} stores, {consumers} consumers"));
     assert!(states > 10_000);
 }
 

@@ -2,6 +2,8 @@
 
 mod bounds;
 mod explore;
+#[path = "../common/figure.rs"]
+mod figure;
 mod jury;
 mod leak;
 mod rows;

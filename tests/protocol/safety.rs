@@ -1,5 +1,6 @@
 //! What must never happen, told in terms of what happened before; checked over every reachable state.
 
+use crate::figure::figure;
 use keyroll::protocol::{
     Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Phase, Query, Role, Rules, State, Why, allows, decide,
 };
@@ -270,7 +271,10 @@ pub fn rules(stores: u8, consumers: u8) -> Vec<Rules> {
 fn safe(stores: u8, consumers: u8) {
     let all = rules(stores, consumers);
     let states: usize = all.iter().map(|rules| explore::<Bystander>(*rules).len()).sum();
-    println!("{stores} stores, {consumers} consumers: {} rules, {states} states with a bystander's memory", all.len());
+    figure(
+        "protocol, safety",
+        format!("{states} states with history, {stores} stores, {consumers} consumers, {} sets of rules", all.len()),
+    );
     assert!(states > 10_000, "an exploration that finds {states} states looks at nothing");
 }
 

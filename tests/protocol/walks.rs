@@ -1,5 +1,6 @@
 //! The law (what may be told, and what not), and that every road leads somewhere.
 
+use crate::figure::figure;
 use keyroll::protocol::{
     Action, Answer, Ask, Debt, Effect, End, Event, Kind, OnTimeout, Pause, Phase, Role, Rules, Stand, State, Why, allows, apply, decide,
     gated,
@@ -88,7 +89,7 @@ fn the_law_holds_and_no_state_is_a_dead_end() {
             assert!(decide(&state) != Action::Stop || state.ended().is_some() || state.held.is_some(), "stopped for nothing: {state:?}");
         }
     }
-    println!("{states} states, {} events each", events.len());
+    figure("protocol, law", format!("{states} states, {} events each", events.len()));
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn the_law_holds_in_an_emergency_too_and_every_debt_is_paid_in_the_end() {
             }
         }
     }
-    println!("{states} states with leaks, {} events each", events.len());
+    figure("protocol, law with leaks", format!("{states} states, {} events each", events.len()));
 }
 
 /// With good luck from here on, every leaked key dies, and every key that was given up with it.

@@ -1,5 +1,6 @@
 //! A year of 200 playbooks with `run --due` every ten minutes: 52,560 ticks, in paused time.
 
+use crate::figure::figure;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -141,6 +142,6 @@ async fn a_year_of_a_fleet() {
     let records = ledger.records();
     assert!(records < count * 45, "{records} records of {count} rotations");
     let took = began.elapsed();
-    println!("{count} rotations, {records} records, in {took:?}");
+    figure("a year of `run --due`", format!("{count} rotations, {records} records"));
     assert!(took < Duration::from_secs(120), "{took:?}");
 }

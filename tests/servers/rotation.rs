@@ -1,5 +1,6 @@
 //! Whole rotations by the built binary, on real servers, with services under load.
 
+use crate::common::figure::figure;
 use std::{process::Stdio, sync::Arc, time::Duration};
 
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
@@ -112,7 +113,7 @@ revoke: {{ grace: 1s }}
     /// Ends the load; nothing failed, one key is alive, and the store serves it.
     async fn assert_clean(self, said: &str) -> Value {
         let traffic = self.traffic.stop().await;
-        println!("{} requests, {} failed, p50 {:?}, p99 {:?}", traffic.sent, traffic.failed, traffic.p50, traffic.p99);
+        figure("traffic, real servers", format!("{} requests, {} failed", traffic.sent, traffic.failed));
         assert_eq!(traffic.failed, 0, "{:?}: {said}", traffic.first_failure);
         let live = self.provider.live_keys();
         assert_eq!(live.len(), 1, "{said}");

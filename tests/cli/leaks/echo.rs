@@ -1,5 +1,6 @@
 //! Servers that say back everything they were told, in every status and two languages: nothing of it is passed on.
 
+use crate::figure::figure;
 use std::{
     os::unix::fs::PermissionsExt,
     process::Stdio,
@@ -121,7 +122,7 @@ async fn a_server_that_says_everything_back_is_not_quoted() {
     search.folder(folder.path());
     let asked = shared.asked.load(Ordering::Relaxed);
     assert!(asked > 200, "the servers were asked {asked} times");
-    println!("asked {asked} times; {}", search.told());
+    figure("secrets, hostile servers", format!("asked {asked} times; {}", search.told()));
 }
 
 /// A PostgreSQL that asks for the password in the clear, and says in its refusal what it got.

@@ -1,5 +1,6 @@
 //! A whole life of a key, every verb, with everything told that can be told.
 
+use crate::figure::figure;
 use std::process::Output;
 
 use keyroll::sandbox::service::Behaviour;
@@ -156,5 +157,5 @@ async fn every_verb_of_a_whole_life_tells_no_secret() {
         assert!(folder.join(kept).is_file(), "{kept} is among what is looked through");
     }
     search.folder(&folder);
-    println!("{} verbs; {}", told.len(), search.told());
+    figure("secrets, a life", format!("{} verbs; {}", told.len(), search.told()));
 }

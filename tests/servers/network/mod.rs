@@ -6,6 +6,7 @@ mod stall;
 mod tap;
 pub mod toxi;
 
+use crate::common::figure::figure;
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -143,7 +144,7 @@ async fn matrix(plays: Vec<Play>) {
         rows.entry(format!("{:?} · {:?} · {}", play.kind, play.victim, play.effect)).or_default().push(cell);
         *ends.entry(words.last().copied().unwrap_or_default()).or_default() += 1;
     }
-    println!("{count} scenes in {:.0} s: {ends:?}", began.elapsed().as_secs_f32());
+    figure("a bad network", format!("{count} scenes: {ends:?}"));
     for (row, cells) in rows {
         println!("{row}\n    {}", cells.join("\n    "));
     }

@@ -1,5 +1,6 @@
 //! AWS's policies, on moto with authentication on.
 
+use crate::common::figure::figure;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
@@ -115,6 +116,7 @@ async fn without_any_one_action_it_is_named_and_nothing_is_left_half_done() {
         .collect()
         .await;
     println!("{}", rows.join("\n"));
+    figure("permissions, AWS", format!("{} actions, each named when it is missing", rows.len()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

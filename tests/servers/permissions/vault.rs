@@ -1,5 +1,6 @@
 //! Vault's policies, on a real one. Tokens are made without the `default` policy: what it gives is in the files too.
 
+use crate::common::figure::figure;
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, stream};
@@ -85,7 +86,7 @@ async fn without_any_one_capability_it_is_named_and_nothing_is_changed() {
             assert!(without.untouched, "{grant:?}: {}", without.ran.said);
         })
         .await;
-    println!("{count} capabilities, each named when it is missing");
+    figure("permissions, Vault", format!("{count} capabilities, each named when it is missing"));
 }
 
 /// The line that gives it stands in what was said.

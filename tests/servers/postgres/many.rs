@@ -1,5 +1,6 @@
 //! Ten processes on one journal, killed at random moments and started again, until a hundred keys are rotated.
 
+use crate::common::figure::figure;
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     time::{Duration, Instant},
@@ -132,13 +133,9 @@ async fn ten_killed_processes_rotate_a_hundred_keys_exactly_once() -> Outcome {
     for rotation in desk.over.keys() {
         takeovers += world.journal.records(rotation).await?.last().map_or(0, |record| record.epoch - 1);
     }
-    println!(
-        "{KEYS} keys in {:?}: {} kills, {takeovers} takeovers, {} rotations, exit codes {:?}",
-        began.elapsed(),
-        desk.kills,
-        desk.over.len(),
-        desk.codes
-    );
+    let (kills, rotations) = (desk.kills, desk.over.len());
+    println!("in {:?}, exit codes {:?}", began.elapsed(), desk.codes);
+    figure("ten processes, one PostgreSQL", format!("{KEYS} keys, {kills} kills, {takeovers} takeovers, {rotations} rotations"));
     assert!(desk.kills >= 50 && takeovers >= 10, "the test no longer kills what it should");
     assert_eq!(world.server.number("SELECT COUNT(*) FROM claim").await?, 0);
     Ok(())
