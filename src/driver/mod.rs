@@ -139,6 +139,11 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
         hands.patience.budget = left.map_or(runner.patience.budget, |left| left.min(runner.patience.budget));
         let step = tokio::select! {
             biased;
+            // Somebody else may be at it by now.
+            () = lease.term.over() => {
+                runner.journal.asked(lease).await?;
+                return Err(JournalError::Lapsed(rotation.id.clone()).into());
+            }
             () = runner.stop.cancelled(), if reads => Step::Again,
             asked = asked(runner, lease), if reads => {
                 asked?;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ids::{Identity, RotationId},
-    ports::{Entry, Journal, JournalError, Lease, Note, Opening},
+    ports::{Entry, Journal, JournalError, Lease, Note, Opening, Since, Term},
     protocol::Event,
     record::{Decree, Decreed, Detail, Record},
     secret::Secret,
@@ -103,22 +103,26 @@ impl PostgresJournal {
         Ok(Self { ledger, leases, beats, releases: TaskTracker::new(), id: meta.id, salt: meta.salt })
     }
 
-    fn guard(&self, rotation: &RotationId, epoch: u64) -> Result<Box<Hold>, JournalError> {
+    fn guard(&self, rotation: &RotationId, epoch: u64, term: Term) -> Result<Box<Hold>, JournalError> {
         let (leases, pool, mine) = (self.leases.clone(), self.beats.clone(), rotation.clone());
         let (releases, epoch) = (self.releases.clone(), small(epoch)?);
-        let heart = tokio::spawn(async move { beat(&leases, &pool, &mine, epoch).await }).abort_handle();
+        let heart = tokio::spawn(async move { beat(&leases, &pool, &mine, epoch, &term).await }).abort_handle();
         Ok(Box::new(Hold { heart, leases: self.leases.clone(), pool: self.beats.clone(), rotation: rotation.clone(), epoch, releases }))
     }
 }
 
 /// Renews a lease every third of its time, until it is lost or given back.
-async fn beat(leases: &Leases, pool: &AnyPool, rotation: &RotationId, epoch: i64) {
+async fn beat(leases: &Leases, pool: &AnyPool, rotation: &RotationId, epoch: i64, term: &Term) {
     let third = leases.lasts / 3;
     let mut pause = third;
     loop {
         tokio::time::sleep(pause).await;
+        let since = Since::now();
         pause = match timeout(third, leases.renew(pool, rotation, epoch)).await {
-            Ok(Ok(true)) => third,
+            Ok(Ok(true)) => {
+                term.renew(since, leases.lasts);
+                third
+            }
             Ok(Ok(false)) => {
                 tracing::debug!(%rotation, "the lease is no longer ours to renew");
                 return;
@@ -201,17 +205,20 @@ impl Journal for PostgresJournal {
     }
 
     async fn open(&self, opening: Opening<'_>) -> Result<Lease, JournalError> {
-        let rotation = opening.rotation.clone();
+        let (rotation, since) = (opening.rotation.clone(), Since::now());
         let tip = within(self.ledger.open(opening)).await?;
-        let guard = self.guard(&rotation, 1)?;
-        Ok(Lease { rotation, epoch: 1, seq: tip.seq, head: tip.head, guard })
+        let term = Term::of(since, self.leases.lasts);
+        let guard = self.guard(&rotation, 1, term.clone())?;
+        Ok(Lease { rotation, epoch: 1, seq: tip.seq, head: tip.head, term, guard })
     }
 
     async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError> {
         self.close().await;
+        let since = Since::now();
         let (epoch, tip) = within(self.ledger.take(rotation)).await?;
-        let guard = self.guard(rotation, epoch)?;
-        Ok(Lease { rotation: rotation.clone(), epoch, seq: tip.seq, head: tip.head, guard })
+        let term = Term::of(since, self.leases.lasts);
+        let guard = self.guard(rotation, epoch, term.clone())?;
+        Ok(Lease { rotation: rotation.clone(), epoch, seq: tip.seq, head: tip.head, term, guard })
     }
 
     async fn append(
@@ -222,7 +229,9 @@ impl Journal for PostgresJournal {
         detail: Detail,
         closes: bool,
     ) -> Result<Record, JournalError> {
+        let since = Since::now();
         let (record, head) = within(self.ledger.append(lease, at, event, detail, closes)).await?;
+        lease.term.renew(since, self.leases.lasts);
         lease.seq = record.seq;
         lease.head = head;
         Ok(record)

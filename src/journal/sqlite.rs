@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ids::{Identity, RotationId},
-    ports::{Entry, Journal, JournalError, Lease, Note, Opening},
+    ports::{Entry, Journal, JournalError, Lease, Note, Opening, Term},
     protocol::Event,
     record::{Decree, Decreed, Detail, Record},
 };
@@ -123,13 +123,13 @@ impl Journal for SqliteJournal {
         let rotation = opening.rotation.clone();
         let guard = self.lock(&rotation)?;
         let tip = self.ledger.open(opening).await?;
-        Ok(Lease { rotation, epoch: 1, seq: tip.seq, head: tip.head, guard: Box::new(guard) })
+        Ok(Lease { rotation, epoch: 1, seq: tip.seq, head: tip.head, term: Term::default(), guard: Box::new(guard) })
     }
 
     async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError> {
         let guard = self.lock(rotation)?;
         let (epoch, tip) = self.ledger.take(rotation).await?;
-        Ok(Lease { rotation: rotation.clone(), epoch, seq: tip.seq, head: tip.head, guard: Box::new(guard) })
+        Ok(Lease { rotation: rotation.clone(), epoch, seq: tip.seq, head: tip.head, term: Term::default(), guard: Box::new(guard) })
     }
 
     async fn append(

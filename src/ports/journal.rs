@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::Term;
 use crate::{
     ids::{Identity, RotationId},
     protocol::Event,
@@ -48,6 +49,8 @@ pub struct Lease {
     pub seq: u64,
     /// The last record's hash.
     pub head: String,
+    /// Until when nobody else may drive it.
+    pub term: Term,
     /// What keeps other processes out while this lives.
     pub guard: Box<dyn Send + Sync>,
 }

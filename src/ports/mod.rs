@@ -7,6 +7,7 @@ mod journal;
 mod notifier;
 mod provider;
 mod store;
+mod term;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,6 +22,7 @@ pub use self::{
     notifier::{Advice, Notice, Notifier, Outlet},
     provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Traits, Wanted},
     store::{Change, Mark, Snapshot, Store},
+    term::{Since, Term},
 };
 pub use crate::record::Used;
 use crate::{playbook::SecretRef, secret::Secret};

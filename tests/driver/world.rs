@@ -391,7 +391,8 @@ impl Journal for Ledger {
     }
     async fn open(&self, opening: Opening<'_>) -> Result<Lease, JournalError> {
         *self.epoch.lock().unwrap() = 1;
-        let mut lease = Lease { rotation: opening.rotation, epoch: 1, seq: 0, head: String::new(), guard: Box::new(()) };
+        let mut lease =
+            Lease { rotation: opening.rotation, epoch: 1, seq: 0, head: String::new(), term: Term::default(), guard: Box::new(()) };
         self.put(&mut lease, opening.at, opening.event, opening.detail)?;
         Ok(lease)
     }
@@ -399,7 +400,7 @@ impl Journal for Ledger {
         let mut epoch = self.epoch.lock().unwrap();
         *epoch += 1;
         let seq = self.records.lock().unwrap().len() as u64;
-        Ok(Lease { rotation: rotation.clone(), epoch: *epoch, seq, head: String::new(), guard: Box::new(()) })
+        Ok(Lease { rotation: rotation.clone(), epoch: *epoch, seq, head: String::new(), term: Term::default(), guard: Box::new(()) })
     }
     async fn append(&self, lease: &mut Lease, at: DateTime<Utc>, event: Event, detail: Detail, _: bool) -> Result<Record, JournalError> {
         self.put(lease, at, event, detail)

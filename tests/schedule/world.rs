@@ -255,7 +255,7 @@ impl Journal for Ledger {
         let driven = Arc::new(());
         let guard = Box::new(driven.clone());
         tables.rotations.push(Row { entry, identities: opening.identities.to_vec(), records: vec![record], epoch: 1, driven });
-        Ok(Lease { rotation, epoch: 1, seq: 1, head: String::new(), guard })
+        Ok(Lease { rotation, epoch: 1, seq: 1, head: String::new(), term: Term::default(), guard })
     }
     async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError> {
         let mut tables = self.lock();
@@ -265,7 +265,14 @@ impl Journal for Ledger {
         }
         row.epoch += 1;
         let guard = Box::new(row.driven.clone());
-        Ok(Lease { rotation: rotation.clone(), epoch: row.epoch, seq: row.records.len() as u64, head: String::new(), guard })
+        Ok(Lease {
+            rotation: rotation.clone(),
+            epoch: row.epoch,
+            seq: row.records.len() as u64,
+            head: String::new(),
+            term: Term::default(),
+            guard,
+        })
     }
     async fn append(&self, lease: &mut Lease, at: DateTime<Utc>, event: Event, detail: Detail, ends: bool) -> Result<Record, JournalError> {
         let mut tables = self.lock();

@@ -14,6 +14,7 @@ fn name(what: &str) -> String {
 mod aws;
 #[path = "../common/mod.rs"]
 mod common;
+mod deaths;
 mod network;
 mod permissions;
 mod postgres;

@@ -3,7 +3,7 @@
 
 pub mod scene;
 mod stall;
-mod tap;
+pub mod tap;
 pub mod toxi;
 
 use crate::common::figure::figure;
@@ -122,7 +122,7 @@ impl Play {
 
 /// Plays all of them, many at a time, and prints what came of each effect under each toxic.
 async fn matrix(plays: Vec<Play>) {
-    let (began, turns) = (Instant::now(), Arc::new(Semaphore::new(AT_ONCE)));
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
     let count = plays.len();
     let played = plays.into_iter().map(|play| {
         let turns = turns.clone();

@@ -100,6 +100,11 @@ pub struct Ran {
     pub said: String,
 }
 
+/// What a process said, on both of its streams.
+pub fn both(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
 fn creates(request: &Request) -> bool {
     let path = request.path.split('?').next().unwrap_or_default();
     request.action == "CreateAccessKey"
@@ -338,6 +343,12 @@ revoke: {{ grace: 0s, dead_within: 5s{disable} }}
     /// keyroll; none of its calls is repeated for longer than this.
     pub async fn keyroll(&self, words: &[&str]) -> Ran {
         let began = Instant::now();
+        let output = self.command(words).output().await.expect("it runs");
+        Ran { code: output.status.code().unwrap_or(-1), took: began.elapsed(), said: both(&output) }
+    }
+
+    /// With this journal, these credentials and this patience.
+    pub fn command(&self, words: &[&str]) -> tokio::process::Command {
         let journal = match &self.journal {
             Some(shared) => shared.url.clone(),
             None => self.folder.path().join("journal.db").display().to_string(),
@@ -345,9 +356,7 @@ revoke: {{ grace: 0s, dead_within: 5s{disable} }}
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_keyroll"));
         command.args(words).args(["--patience", "4s"]).env("KEYROLL_JOURNAL", journal).env("AWS_EC2_METADATA_DISABLED", "true");
         command.envs(self.env.iter().map(|(name, value)| (*name, value.as_str()))).stdin(Stdio::null()).kill_on_drop(true);
-        let output = command.output().await.expect("it runs");
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        Ran { code: output.status.code().unwrap_or(-1), took: began.elapsed(), said }
+        command
     }
 
     pub async fn run(&self) -> Ran {

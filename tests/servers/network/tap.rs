@@ -6,9 +6,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 use super::toxi::{Proxy, Toxic};
@@ -37,6 +39,18 @@ pub struct Strike {
     pub lasting: bool,
 }
 
+/// A process gets a signal when its `at`-th request is asked, or when it is answered: exactly between two effects, or between an effect
+/// and the record of it.
+pub struct Blow {
+    /// The first one is 1.
+    pub at: usize,
+    /// The server has done what was asked.
+    pub answered: bool,
+    pub signal: Signal,
+    /// Whom; told once the process runs.
+    pub whom: watch::Receiver<Option<Pid>>,
+}
+
 /// One tap.
 #[derive(Clone)]
 pub struct Tap {
@@ -48,6 +62,8 @@ pub struct Tap {
 #[derive(Default)]
 struct State {
     strike: Option<Arc<Strike>>,
+    blow: Option<Arc<Blow>>,
+    asked: usize,
     passed: usize,
     struck: usize,
     creates: usize,
@@ -71,6 +87,24 @@ impl Tap {
 
     pub fn arm(&self, strike: Strike) {
         self.state.lock().expect("no panic").strike = Some(Arc::new(strike));
+    }
+
+    /// From now on requests are counted, until this one.
+    pub fn aim(&self, blow: Blow) {
+        let mut state = self.state.lock().expect("no panic");
+        (state.blow, state.asked) = (Some(Arc::new(blow)), 0);
+    }
+
+    /// Whether there were fewer requests than that.
+    pub fn aims_still(&self) -> bool {
+        self.state.lock().expect("no panic").blow.is_some()
+    }
+
+    /// The blow, the first time that its request comes.
+    fn falls(&self) -> Option<Arc<Blow>> {
+        let mut state = self.state.lock().expect("no panic");
+        state.asked += 1;
+        if state.blow.as_ref().is_some_and(|blow| blow.at == state.asked) { state.blow.take() } else { None }
     }
 
     /// How many requests were struck, and how many creates were seen.
@@ -109,6 +143,7 @@ impl Tap {
     async fn relay(&self, client: &mut TcpStream, creates: fn(&Request) -> bool, struck: &mut Option<Arc<Strike>>) -> std::io::Result<()> {
         let mut server = TcpStream::connect(self.upstream).await?;
         let (mut up, mut down) = (Vec::new(), vec![0; 1 << 14]);
+        let mut awaited: Option<Arc<Blow>> = None;
         loop {
             tokio::select! {
                 read = client.read_buf(&mut up) => {
@@ -121,6 +156,11 @@ impl Tap {
                             *struck = Some(strike);
                             // toxiproxy resets only connections that were made after it was told to.
                             server = TcpStream::connect(self.upstream).await?;
+                        }
+                        match self.falls() {
+                            Some(blow) if blow.answered => awaited = Some(blow),
+                            Some(blow) => blow.fall().await?,
+                            None => {}
                         }
                         server.write_all(&up[..length]).await?;
                         up.drain(..length);
@@ -135,10 +175,23 @@ impl Tap {
                     if read == 0 {
                         return Ok(());
                     }
+                    if let Some(blow) = awaited.take() {
+                        blow.fall().await?;
+                    }
                     client.write_all(&down[..read]).await?;
                 }
             }
         }
+    }
+}
+
+impl Blow {
+    /// A killed process's request goes nowhere, and neither does the answer to it; a stopped one's is on its way.
+    async fn fall(&self) -> std::io::Result<()> {
+        let mut whom = self.whom.clone();
+        let pid = whom.wait_for(Option::is_some).await.ok().and_then(|pid| *pid).expect("it runs");
+        kill_process(pid, self.signal)?;
+        if self.signal == Signal::KILL { Err(std::io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 }
 
