@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{Fingerprint, InstanceId, KeyId, RotationId, Version},
-    protocol::{Event, Rules},
+    protocol::{Event, Leak, Rules, Urgency},
 };
 
 /// The version of [`Record`]'s form. Older ones are read (what they lack has a default); a newer one is not acted upon.
@@ -134,6 +134,20 @@ pub struct Plan {
     /// Who began it, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Begun>,
+    /// The leak that it begins with: a plan that was read in a hurry must never be driven as an ordinary one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaked: Option<Box<Leaked>>,
+}
+
+/// The leak that a rotation begins with.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Leaked {
+    /// Which keys.
+    pub leak: Leak,
+    /// What comes first.
+    pub urgency: Urgency,
+    /// Who declared it, and what of it.
+    pub emergency: Emergency,
 }
 
 /// Another person's word for a plan.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
-    protocol::{Action, Answer, Effect, End, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
+    protocol::{Action, Answer, Ask, Effect, End, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
     record::{Decree, Decreed, Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
@@ -42,6 +42,8 @@ pub struct NewKey {
     pub created_at: DateTime<Utc>,
     /// When it stops working by itself, where the provider tells.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When we had it, by the runner's clock.
+    pub recorded_at: DateTime<Utc>,
 }
 
 /// A rotation, folded from its records.
@@ -63,6 +65,8 @@ pub struct Rotation {
     pub new: Option<NewKey>,
     /// Keys that this rotation made and gave up in an emergency, in order.
     pub formers: Vec<NewKey>,
+    /// Keys that this rotation made, and deleted because they leaked when a store may have served them.
+    pub spent: Vec<NewKey>,
     /// The emergency, where there is one: the last declaration counts.
     pub emergency: Option<Emergency>,
     /// The last stray found.
@@ -73,6 +77,10 @@ pub struct Rotation {
     pub first_create: Option<DateTime<Utc>>,
     /// When a create's outcome was last lost; a takeover right after its intent counts too.
     pub unsure_create: Option<DateTime<Utc>>,
+    /// How many creates may have left a key that nobody got.
+    pub lost_creates: usize,
+    /// How many keys of lost creates were found.
+    pub strays: usize,
     /// Per store: the version the last intent replaces.
     pub bases: Vec<Option<Version>>,
     /// Per store: each version we know, and which key it holds.
@@ -165,19 +173,27 @@ impl Rotation {
         check(first, 1)?;
         let (Event::Planned, Detail::Planned(plan)) = (&first.event, &first.detail) else { return Err(Broken::NoPlan) };
         let stores = plan.stores.iter();
+        let mut state = State::start(plan.rules);
+        if let Some(leaked) = &plan.leaked {
+            let declared = Event::Asked(Ask::Emergency(leaked.leak, leaked.urgency));
+            state = apply(&state, &declared).map_err(|illegal| Broken::Illegal { seq: first.seq, illegal })?;
+        }
         Ok(Self {
             id: first.rotation.clone(),
             playbook: plan.playbook.clone(),
-            state: State::start(plan.rules),
+            state,
             began: first.at,
             last: first.at,
             new: None,
             formers: Vec::new(),
-            emergency: None,
+            spent: Vec::new(),
+            emergency: plan.leaked.as_ref().map(|leaked| leaked.emergency.clone()),
             stray: None,
             names: Vec::new(),
             first_create: None,
             unsure_create: None,
+            lost_creates: 0,
+            strays: 0,
             bases: stores.clone().map(|store| store.base.clone()).collect(),
             versions: stores.map(|store| store.base.iter().map(|base| (base.clone(), Role::Old)).collect()).collect(),
             promoted_at: None,
@@ -206,7 +222,13 @@ impl Rotation {
         let next = apply(&self.state, &record.event).map_err(|illegal| Broken::Illegal { seq: record.seq, illegal })?;
         self.learn(record);
         if next.former.1 > self.state.former.1 {
-            self.give_up_new();
+            let given_up = self.new.take();
+            self.formers.extend(given_up);
+            self.replaced();
+        } else if next.attempt != self.state.attempt && self.state.touched > 0 {
+            let deleted = self.new.take();
+            self.spent.extend(deleted);
+            self.replaced();
         }
         if next.held.is_some() && self.state.held.is_none() {
             self.held_at = Some(record.at);
@@ -233,6 +255,7 @@ impl Rotation {
     fn learn(&mut self, record: &Record) {
         if record.event == Event::Resumed && self.state.phase == Phase::Create && self.state.stand != Stand::Idle {
             self.unsure_create = Some(record.at);
+            self.lost_creates += usize::from(self.state.stand == Stand::Begun);
         }
         if record.event != Event::Resumed {
             self.gated = None;
@@ -243,7 +266,10 @@ impl Rotation {
                 self.first_create.get_or_insert(record.at);
                 self.names.push(name.clone());
             }
-            (Event::Intended(Effect::Delete(_)), Detail::Intent { key: Some(key), .. }) => self.tombstones.push(key.clone()),
+            (Event::Intended(Effect::Delete(role)), Detail::Intent { key: Some(key), .. }) => {
+                self.strays += usize::from(*role == Role::Stray);
+                self.tombstones.push(key.clone());
+            }
             (Event::Intended(Effect::Promote(i) | Effect::Restore(i)), Detail::Intent { base, .. }) => {
                 if let Some(slot) = self.bases.get_mut(usize::from(*i)) {
                     slot.clone_from(base);
@@ -255,10 +281,14 @@ impl Rotation {
                     self.wrote(*i, base, Role::Old);
                 }
             }
-            (Event::Lost(Effect::Create), _) => self.unsure_create = Some(record.at),
+            (Event::Lost(Effect::Create), _) => {
+                self.unsure_create = Some(record.at);
+                self.lost_creates += 1;
+            }
             (_, Detail::Created { id, fingerprint, created_at, expires_at }) => {
                 let (created_at, expires_at) = (created_at.unwrap_or(record.at), *expires_at);
-                self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone(), created_at, expires_at });
+                let recorded_at = record.at;
+                self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone(), created_at, expires_at, recorded_at });
             }
             (Event::Did(Effect::Promote(i)), Detail::Wrote { version }) => self.promoted(*i, version, record.at),
             (Event::Saw(Query::Current(i), Answer::Yes), Detail::Wrote { version }) if !self.restoring() => {
@@ -297,8 +327,7 @@ impl Rotation {
     }
 
     /// What the new key was is now one of the keys that get replaced.
-    fn give_up_new(&mut self) {
-        self.formers.extend(self.new.take());
+    fn replaced(&mut self) {
         for (_, role) in self.versions.iter_mut().flatten() {
             *role = Role::Old;
         }

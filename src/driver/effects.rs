@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{
     hands::{Hands, endure},
     known::secret_field,
+    looks::PROBE_EVERY,
 };
 use crate::{
     ids::{KeyId, Version},
@@ -35,12 +36,14 @@ impl Hands<'_> {
     }
 
     /// The version to write over: the store's current one while our field still holds one of our keys. Otherwise the
-    /// last one we know, so that the write fails its condition and a reading says whose value is there.
+    /// last one we know, so that the write fails its condition and a reading says whose value is there. So it is for a fence
+    /// where the promote landed after all: instances may use the new key already, and it must not be discarded as if none did.
     async fn base(&mut self, rotation: &Rotation, effect: Effect, place: usize) -> Result<Option<Version>, Failure> {
         let planned = rotation.bases.get(place).cloned().flatten();
         let current = endure!(self, self.world.stores[place].read());
         let role = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, current.as_ref()));
         Ok(match (role, effect) {
+            (Some(Role::New), Effect::Restore(_)) if rotation.state.phase == Phase::Fence => planned,
             (Some(Role::Old), _) | (Some(Role::New), Effect::Restore(_)) => current.map(|snapshot| snapshot.version),
             _ => planned,
         })
@@ -92,21 +95,52 @@ impl Hands<'_> {
             Effect::Delete(role) => {
                 let tombstone = rotation.tombstone(role).ok_or_else(|| lost("its id is not in the journal"))?;
                 match self.world.provider.delete(&tombstone).await {
-                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(tombstone.key(), failure).await,
+                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(rotation, tombstone.key(), failure).await,
                     deleted => deleted.map(|()| Detail::Nothing),
                 }
             }
         }
     }
 
-    /// A wrong address answers "not found" for every key: "gone" is believed only where the listing agrees.
-    async fn really_gone(&self, key: &KeyId, gone: Failure) -> Got<Detail> {
-        let listed = self.world.provider.list().await.map_err(|_| Failure::unknown(gone.what.clone()))?;
-        if listed.iter().any(|listed| listed.id == *key) {
-            let what = format!("{}, but key {key} is still listed", gone.what);
-            return Err(Failure::refused(Refusal::Invalid, None, what));
+    /// A wrong address answers "not found" for every key: "gone" is believed only where the listing agrees, which may take
+    /// its time after a delete whose answer was lost.
+    async fn really_gone(&self, rotation: &Rotation, key: &KeyId, gone: Failure) -> Got<Detail> {
+        self.listed_by_now(rotation, key).await;
+        match self.unlisted(key).await {
+            Ok(true) => Err(gone),
+            Ok(false) => {
+                let what = format!("{}, but key {key} is still listed", gone.what);
+                Err(Failure::refused(Refusal::Invalid, None, what))
+            }
+            Err(_) => Err(Failure::unknown(gone.what)),
         }
-        Err(gone)
+    }
+
+    /// Waits until a key that was just made must be in the listing: before that its absence says nothing.
+    async fn listed_by_now(&self, rotation: &Rotation, key: &KeyId) {
+        let ours = rotation.new.as_ref().filter(|new| new.id == *key).map(|new| new.recorded_at);
+        let stray = rotation.unsure_create.filter(|_| rotation.stray.as_ref() == Some(key));
+        let Some(made) = ours.or(stray) else { return };
+        let age = (self.clock.now() - made).to_std().unwrap_or_default();
+        let left = self.world.provider.traits().listed_within.saturating_sub(age);
+        if !left.is_zero() {
+            self.clock.sleep(left).await;
+        }
+    }
+
+    /// Whether a key leaves the listing, as soon as that must show it.
+    pub(super) async fn unlisted(&self, key: &KeyId) -> Got<bool> {
+        let (began, within) = (self.clock.steady(), self.world.provider.traits().listed_within);
+        loop {
+            let listed = self.world.provider.list().await?;
+            if listed.iter().all(|listed| listed.id != *key) {
+                return Ok(true);
+            }
+            if self.clock.steady().saturating_sub(began) >= within {
+                return Ok(false);
+            }
+            self.clock.sleep(PROBE_EVERY.min(within)).await;
+        }
     }
 
     async fn create(&mut self, rotation: &Rotation) -> Got<Detail> {
@@ -196,7 +230,10 @@ impl Hands<'_> {
     async fn switch(&mut self, rotation: &Rotation, on: bool) -> Got<Detail> {
         let key = rotation.key(Role::Old).ok_or_else(|| lost("the old key's id is not known"))?;
         let switch = self.world.provider.switch().ok_or_else(|| lost("the provider cannot disable a key"))?;
-        switch.set(key, on).await.map(|()| Detail::Nothing)
+        match switch.set(key, on).await {
+            Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(rotation, key, failure).await,
+            set => set.map(|()| Detail::Nothing),
+        }
     }
 }
 

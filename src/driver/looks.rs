@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 
 use super::{
     hands::{Hands, endure},
-    known::secret_field,
+    known::{field, secret_field},
     witness::{Summons, pass},
 };
 use crate::{
     ids::{Fingerprint, KeyId},
-    playbook::Span,
-    ports::{Ambiguity, Credential, Failure, Life, Usage},
+    playbook::{Span, WriteSource},
+    ports::{Ambiguity, Credential, Failure, Life, Listed, Usage},
     protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Phase, Query, Refusal, Role, settle},
     record::Detail,
     rotation::Rotation,
@@ -20,10 +20,12 @@ use crate::{
     sight::Sight,
 };
 
+/// How far our clock and the provider's may be apart: a key that is older than that beside our first create is not ours.
+const SKEW: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
 /// How many refusals in a row prove that a key is dead, each beside a successful call with the other key.
 const REFUSALS: u8 = 3;
-/// Between two probes of a key.
-const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// Between two looks at what may change at any moment.
+pub(super) const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// How long read endpoints of one store may disagree before it counts as a missing proof.
 const CONVERGE_WITHIN: Duration = Duration::from_secs(120);
 
@@ -60,11 +62,12 @@ impl Hands<'_> {
         let named = traits.ambiguity != Ambiguity::Unnamed;
         let second = chrono::TimeDelta::seconds(1);
         let mut ours = rotation.tombstones.clone();
-        ours.extend(rotation.new.iter().map(|new| new.id.clone()));
+        ours.extend(rotation.new.iter().chain(&rotation.formers).map(|key| key.id.clone()));
         ours.extend(rotation.key(Role::Old).cloned());
         let began = self.clock.steady();
         loop {
             let listed = endure!(self, self.world.provider.list());
+            let held = if named { Vec::new() } else { self.in_stores(&listed).await? };
             // A lost create may land a little later, but a key made long after it is somebody else's.
             let last = rotation.unsure_create.unwrap_or(rotation.last) + traits.listed_within + second;
             let candidates = listed.iter().map(|key| Candidate {
@@ -72,11 +75,14 @@ impl Hands<'_> {
                 named_ours: key.name.as_ref().is_some_and(|name| rotation.names.contains(name)),
                 // What was there before our first create is not ours, listed then or not.
                 known: rotation.plan.listed.contains(&key.id)
-                    || key.created_at.zip(rotation.first_create).is_some_and(|(made, first)| made < first - second),
+                    || key.created_at.zip(rotation.first_create).is_some_and(|(made, first)| made < first - SKEW),
                 made_since: key.created_at.zip(rotation.first_create).map(|(made, first)| made >= first - second && made <= last),
-                used: key.last_used.is_some(),
+                // Where the provider does not tell, nobody knows.
+                used: key.last_used.is_some() || self.world.provider.usage().is_none(),
+                held: held.contains(&key.id),
             });
-            match settle(candidates, &ours, named) {
+            let missing = rotation.lost_creates.saturating_sub(rotation.strays);
+            match settle(candidates, &ours, missing, named) {
                 Leftover::Stray(id) => return Ok((Answer::No, Detail::Stray { id })),
                 Leftover::Unclear(id) => {
                     let said = format!("key {id} appeared at the provider, and nothing shows that this rotation made it");
@@ -88,6 +94,23 @@ impl Hands<'_> {
                 Leftover::Nothing => self.clock.sleep(PROBE_EVERY.min(traits.listed_within)).await,
             }
         }
+    }
+
+    /// The listed keys that the stores hold now.
+    async fn in_stores(&mut self, listed: &[Listed]) -> Result<Vec<KeyId>, Failure> {
+        let mut held = Vec::new();
+        for place in 0..self.world.stores.len() {
+            let (Some(spec), Some(snapshot)) = (self.book.stores.get(place), endure!(self, self.world.stores[place].read())) else {
+                continue;
+            };
+            let id = field(spec, WriteSource::Id).and_then(|name| snapshot.fields.get(name)).map(|id| KeyId::new(id.reveal()));
+            held.extend(id.clone());
+            if let Some(secret) = snapshot.fields.get(secret_field(spec)) {
+                let credential = Credential { id, secret: secret.duplicate() };
+                held.extend(endure!(self, self.world.provider.identify(&credential, listed)).map(|(id, _)| id));
+            }
+        }
+        Ok(held)
     }
 
     async fn live(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
@@ -284,8 +307,8 @@ impl Hands<'_> {
     /// The keys that must be dead, or are in use: every one that had this role and is still of interest.
     fn printed(&self, rotation: &Rotation, role: Role) -> Vec<(Option<KeyId>, Fingerprint)> {
         let dead = |id: &KeyId| rotation.tombstones.contains(id);
-        let former =
-            rotation.formers.iter().filter(|former| dead(&former.id)).map(|former| (Some(former.id.clone()), former.fingerprint.clone()));
+        let given_up = rotation.formers.iter().chain(&rotation.spent).filter(|key| dead(&key.id));
+        let former = given_up.map(|key| (Some(key.id.clone()), key.fingerprint.clone()));
         let old = rotation.plan.old.as_ref().filter(|_| rotation.plan.rules.kind == Kind::Rotate);
         match role {
             Role::New => rotation.new.iter().map(|new| (Some(new.id.clone()), new.fingerprint.clone())).collect(),
@@ -302,8 +325,10 @@ impl Hands<'_> {
         let (name, other) =
             if rotation.new.as_ref().is_some_and(|new| new.fingerprint == *print) { ("new", "old") } else { ("old", "new") };
         let Some(secret) = self.value_of(rotation, &[(id.clone(), print.clone())]).await? else {
-            let listed = endure!(self, self.world.provider.list());
-            let gone = id.as_ref().is_none_or(|id| listed.iter().all(|key| key.id != *id));
+            let gone = match id {
+                Some(id) => endure!(self, self.unlisted(id)),
+                None => true,
+            };
             let said = format!("the {name} value is no longer readable; the provider's listing was asked instead");
             return Ok((if gone { Answer::Yes } else { Answer::No }, Detail::Reply { said }));
         };

@@ -89,6 +89,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         notes: found.notes,
         approved: None,
         begun: None,
+        leaked: None,
     };
     Ok(plan)
 }

@@ -120,6 +120,7 @@ pub async fn urgent(
         notes,
         approved: None,
         begun: None,
+        leaked: None,
     };
     Ok((plan, unread))
 }

@@ -104,7 +104,8 @@ fn went_on(s: &State, why: Why) -> State {
     match (s.phase, why) {
         // The person's word is not proof: the provider must refuse the old key.
         (Phase::ByHand, _) => to(s, Phase::ProveDead),
-        (Phase::Fence, Why::CannotFence) => State { touched: 0, ..to(s, Phase::Discard) },
+        // The store is read once more: the write may have landed before the person looked, or behind their back.
+        (Phase::Fence, Why::CannotFence) => State { stand: Stand::Unsure, ..*s },
         // A person looked: the key that cannot be told from others is left alone.
         (Phase::Create, Why::CannotSettle) => again(&State { tries: 0, murky: true, ..*s }),
         (Phase::Sweep(end), Why::CannotSettle) => to(s, Phase::Ended(end)),
@@ -204,6 +205,10 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
             Kind::Install => hold(&to(s, Phase::Fence), Why::CannotFence),
             Kind::Rotate | Kind::Replace => to(s, Phase::Fence),
         },
+        // A person said that the first write will not land any more, and it has not.
+        (Query::Current(_), No) if s.phase == Phase::Fence && s.rules.kind == Kind::Install => {
+            State { touched: 0, ..to(s, Phase::Discard) }
+        }
         // The fenced key leaked, and its promote landed.
         (Query::Current(_), Late) if s.phase == Phase::Fence && s.new_leak != Debt::None && !s.aborting => emergency::give_up_new(s),
         // The promote landed after all: the store serves the new key, and its value can be read there.

@@ -64,5 +64,6 @@ fn plan() -> Plan {
         notes: Vec::new(),
         approved: None,
         begun: None,
+        leaked: None,
     }
 }

@@ -60,6 +60,7 @@ fn plan(playbook: &Playbook) -> Plan {
         notes: Vec::new(),
         approved: None,
         begun: None,
+        leaked: None,
     }
 }
 

@@ -134,8 +134,10 @@ impl Bystander {
             Event::Did(Effect::Restore(i)) | Event::Saw(Query::Current(i), Answer::Yes) => {
                 (self.dirty, self.unclear) = (self.dirty & !Self::bit(i), self.unclear & !Self::bit(i));
             }
-            // A person decided that a first write will not land any more.
-            Event::Asked(Ask::GoOn) if before.held == Some(Why::CannotFence) => (self.dirty, self.unclear) = (0, 0),
+            // A person decided that a first write will not land any more, and a reading agreed.
+            Event::Saw(Query::Current(0), Answer::No) if before.phase == Phase::Fence && self.rules.kind == Kind::Install => {
+                (self.dirty, self.unclear) = (0, 0);
+            }
 
             // A person looked at the provider, and leaves the key that cannot be told from others alone.
             Event::Asked(Ask::GoOn) if before.held == Some(Why::CannotSettle) => self.stray = false,

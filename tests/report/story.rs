@@ -73,6 +73,7 @@ pub fn plan(rules: Rules, instances: usize) -> Plan {
         notes: vec![],
         approved: None,
         begun: Some(Begun { by: "ana".into(), why: None }),
+        leaked: None,
     }
 }
 

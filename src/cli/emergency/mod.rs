@@ -20,7 +20,7 @@ use crate::{
     playbook::EmergencyMode,
     ports::{Clock, Journal, Note},
     protocol::{Ask, Event, Leak, Role, Urgency, allows},
-    record::{Detail, Emergency},
+    record::{Detail, Emergency, Leaked},
     report,
     rotation::Rotation,
 };
@@ -197,13 +197,15 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     let quick = declared.urgency == Urgency::RevokeFirst;
     let suspect = Suspect { said: by_id.clone(), known: last, quick };
     let overrides = batch::overrides(journal, &loaded.book.name).await?;
-    let (plan, unread) =
+    let (mut plan, unread) =
         urgent(&loaded.world, &loaded.book, &app.clock, &overrides, &suspect).await.map_err(|problems| unplanned(args, problems))?;
     settle_store(app, args, &mut declared, &unread)?;
     not_with_itself(args, loaded, &declared)?;
     declared.emergency.leaked.extend(plan.old.iter().filter_map(|old| old.id.clone()));
     let will = report::will_break(&loaded.book, &plan, declared.urgency, &declared.emergency, Leak::Old);
     confirm(app, args, &loaded.book.name, &will)?;
+    let leaked = Leaked { leak: Leak::Old, urgency: declared.urgency, emergency: declared.emergency.clone() };
+    plan.leaked = Some(Box::new(leaked));
     let mut view = drive::view(app);
     let (mut rotation, mut lease) = super::run::open(app, loaded, journal, plan, view.as_mut()).await?;
     let event = Event::Asked(Ask::Emergency(Leak::Old, declared.urgency));

@@ -1,6 +1,9 @@
 //! The playbook of a world.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use keyroll::playbook::{Playbook, Source};
 
@@ -48,9 +51,20 @@ impl Text {
             }
         }
         text += extra;
-        let source = Source { name: format!("{name}.yaml"), text };
-        Playbook::parse(Arc::new(source)).unwrap_or_else(|faults| panic!("{faults:?}"))
+        parsed(&format!("{name}.yaml"), text)
     }
+}
+
+/// Reads a playbook, once for each text.
+pub fn parsed(name: &str, text: String) -> Playbook {
+    static READ: Mutex<BTreeMap<String, Playbook>> = Mutex::new(BTreeMap::new());
+    if let Some(book) = READ.lock().unwrap().get(&text) {
+        return book.clone();
+    }
+    let source = Source { name: name.into(), text: text.clone() };
+    let book = Playbook::parse(Arc::new(source)).unwrap_or_else(|faults| panic!("{faults:?}"));
+    READ.lock().unwrap().insert(text, book.clone());
+    book
 }
 
 /// One store, one service, and the rest as the test wants it.

@@ -14,8 +14,8 @@ pub type At = Duration;
 pub enum Origin {
     /// It was there before.
     Before,
-    /// A process asked for it under this name, with the limits of that other key.
-    Ours { name: String, like: Option<usize> },
+    /// This process asked for it under this name, with the limits of that other key.
+    Ours { process: usize, name: String, like: Option<usize> },
     /// Somebody else made it.
     Theirs,
 }
@@ -54,6 +54,8 @@ pub enum Fact {
     Read { process: usize, store: usize, key: Option<usize> },
     /// A copy of a service uses this key from now on.
     Uses { service: usize, copy: usize, key: Option<usize> },
+    /// A copy reports what its store holds, whatever it uses.
+    Lies { service: usize, copy: usize },
     /// A copy is no more.
     Gone { service: usize, copy: usize },
     /// A process asked a copy, and was told this key.

@@ -118,6 +118,8 @@ pub enum Incident {
     FallsIll,
     /// Nothing risky may begin for a while.
     Freeze,
+    /// Somebody destroys every old version in every store.
+    Forgets,
     AskRollback,
     AskAmend,
     AskWaive,

@@ -52,6 +52,23 @@ impl Ledger {
         self.lock().rotations.iter().map(|row| row.records.len()).sum()
     }
 
+    pub fn decreed(&self) -> Vec<Decreed> {
+        self.lock().decrees.clone()
+    }
+
+    /// An ask for whoever drives the last rotation.
+    pub fn ask(&self, event: Event, detail: Detail) {
+        if let Some(row) = self.lock().last().filter(|row| row.entry.open) {
+            row.notes.push((Note { event, detail }, None));
+        }
+    }
+
+    /// Nothing risky begins until then.
+    pub fn freeze(&self, at: DateTime<Utc>, until: DateTime<Utc>) {
+        let decree = Decree::Freeze { playbooks: Vec::new(), until, reason: "a freeze".into() };
+        self.lock().decree(at, "ann", decree);
+    }
+
     /// Whoever drives this rotation does so no more, whatever they hold.
     pub fn evict(&self, rotation: &RotationId) {
         if let Ok(row) = self.lock().row(rotation) {
@@ -63,6 +80,12 @@ impl Ledger {
 impl Tables {
     pub fn row(&mut self, id: &RotationId) -> Result<&mut Row, JournalError> {
         self.rotations.iter_mut().rev().find(|row| row.entry.rotation == *id).ok_or_else(|| JournalError::Unknown(id.to_string()))
+    }
+
+    fn decree(&mut self, at: DateTime<Utc>, by: &str, decree: Decree) -> Decreed {
+        let decreed = Decreed { schema: SCHEMA, seq: self.decrees.len() as u64 + 1, at, by: by.into(), decree };
+        self.decrees.push(decreed.clone());
+        decreed
     }
 
     /// The last rotation that was begun.
@@ -158,10 +181,7 @@ impl Journal for Ledger {
         Ok(())
     }
     async fn decree(&self, at: DateTime<Utc>, by: &str, decree: Decree) -> Result<Decreed, JournalError> {
-        let mut tables = self.lock();
-        let decreed = Decreed { schema: SCHEMA, seq: tables.decrees.len() as u64 + 1, at, by: by.into(), decree };
-        tables.decrees.push(decreed.clone());
-        Ok(decreed)
+        Ok(self.lock().decree(at, by, decree))
     }
     async fn hashes(&self, _: Option<&RotationId>) -> Result<Vec<String>, JournalError> {
         Ok(Vec::new())
@@ -276,6 +296,7 @@ impl Journal for Process {
         Ok(self.drives(lease))
     }
     async fn append(&self, lease: &mut Lease, at: DateTime<Utc>, event: Event, detail: Detail, ends: bool) -> Result<Record, JournalError> {
+        self.sim.lock().machines[self.number].writing = Some(event);
         let fault = self.befalls(Op::Append, 0).await;
         self.no_longer_driven();
         if matches!(fault, Fault::DownBefore | Fault::Unreachable | Fault::HangBefore) {

@@ -20,7 +20,7 @@ pub mod store;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -72,6 +72,8 @@ pub struct Outside {
     pub lease: Option<Duration>,
     /// The longest a call takes when nothing is wrong.
     pub latency: Duration,
+    /// A copy that starts may read an old value out of a cache, and keep it.
+    pub stale_starts: bool,
     pub dice: fastrand::Rng,
     pub facts: Vec<(At, Fact)>,
     chance: Option<Box<dyn Chance>>,
@@ -82,6 +84,17 @@ pub struct Outside {
 impl Sim {
     /// One live key (number 0), one store that holds it, one service with this many copies that use it.
     pub fn new(copies: usize) -> Self {
+        let sim = Self::empty();
+        let mut outside = sim.lock();
+        let first = outside.make("first", facts::Origin::Before, None);
+        outside.add_store(Some(first));
+        outside.add_service(0, copies);
+        drop(outside);
+        sim
+    }
+
+    /// Nothing at all.
+    pub fn empty() -> Self {
         let outside = Outside {
             start: tokio::time::Instant::now(),
             now: At::ZERO,
@@ -95,23 +108,18 @@ impl Sim {
             journal_slow: false,
             lease: None,
             latency: Duration::ZERO,
+            stale_starts: false,
             dice: fastrand::Rng::with_seed(0),
             facts: Vec::new(),
             chance: Some(Box::new(Calm)),
             later: BTreeMap::new(),
             put_off: 0,
         };
-        let sim = Self { outside: Arc::new(Mutex::new(outside)), ledger: Ledger::default() };
-        let mut outside = sim.lock();
-        let first = outside.make("first", facts::Origin::Before, None);
-        outside.add_store(Some(first));
-        outside.add_service(0, copies);
-        drop(outside);
-        sim
+        Self { outside: Arc::new(Mutex::new(outside)), ledger: Ledger::default() }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Outside> {
-        let mut outside = self.outside.lock().unwrap();
+        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
         outside.catch_up();
         outside
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use keyroll::{
     ids::RotationId,
     ports::{Clock, Failure, Fate, Got, Wiring, World},
-    protocol::Refusal,
+    protocol::{Event, Refusal},
 };
 use tokio::sync::Notify;
 
@@ -31,6 +31,8 @@ pub struct Machine {
     pub drives: Option<RotationId>,
     /// What a killed process cannot give back.
     pub keeps: Vec<Box<dyn Send + Sync>>,
+    /// The record that it is about to write.
+    pub writing: Option<Event>,
     death: Arc<Notify>,
 }
 

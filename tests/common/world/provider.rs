@@ -84,6 +84,15 @@ impl Key {
         self.on && self.works_from <= now && self.deleted.is_none_or(|_| now < self.lingers.0)
     }
 
+    /// Whether the listing shows it, if that is as old as this; what it must show by now, it shows.
+    fn shown(&self, now: At, at: At, within: Duration) -> bool {
+        match self.deleted {
+            Some(deleted) if deleted + within <= now => false,
+            None if self.made + within <= now => true,
+            _ => self.made <= at && self.listed(at),
+        }
+    }
+
     fn listed(&self, now: At) -> bool {
         self.listed_from <= now && self.deleted.is_none_or(|_| now < self.lingers.1)
     }
@@ -159,7 +168,7 @@ impl Outside {
             last_used: if issuer.tells_use { key.last_use(at).map(|used| origin() + used) } else { None },
             enabled: key.on,
         };
-        issuer.keys.iter().filter(|key| key.made <= at && key.listed(at)).map(listed).collect()
+        issuer.keys.iter().filter(|key| key.shown(self.now, at, issuer.traits.listed_within)).map(listed).collect()
     }
 }
 
@@ -200,6 +209,7 @@ impl Provider for Process {
     }
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let (name, token, like) = (wanted.name.to_owned(), wanted.token.to_owned(), wanted.like.cloned());
+        let process = self.number;
         self.call(Op::Create, 0, move |outside| {
             let replays = outside.issuer.traits.ambiguity == Ambiguity::Replayed;
             let same = |key: &Key| key.token.as_ref() == Some(&token) && key.deleted.is_none();
@@ -210,7 +220,7 @@ impl Provider for Process {
             }
             let key = known.unwrap_or_else(|| {
                 let like = like.and_then(|id| outside.key_by_id(id.as_str()));
-                outside.make(&name, Origin::Ours { name: name.clone(), like }, Some(token))
+                outside.make(&name, Origin::Ours { process, name: name.clone(), like }, Some(token))
             });
             let made = &outside.issuer.keys[key];
             let created_at = outside.issuer.tells_age.then(|| origin() + made.made);

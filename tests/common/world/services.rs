@@ -156,7 +156,7 @@ impl Outside {
     /// A copy starts anew: its mood is gone, and it reads its store, perhaps through an old cache.
     pub fn restart(&mut self, service: usize, copy: usize) {
         let stale_for = self.stores[self.services[service].store].stale_for;
-        let ago = if self.dice.u8(0..8) == 0 { self.some(stale_for) } else { Duration::ZERO };
+        let ago = if self.stale_starts && self.dice.u8(0..8) == 0 { self.some(stale_for) } else { Duration::ZERO };
         let found = &mut self.services[service].copies[copy];
         if !found.runs {
             return;

@@ -129,6 +129,7 @@ pub fn plan() -> Plan {
         notes: vec!["é \" \\ \n".into()],
         approved: None,
         begun: None,
+        leaked: None,
     }
 }
 
