@@ -13,8 +13,6 @@ pub enum Way {
     Leak,
 }
 
-pub const WAYS: [Way; 3] = [Way::Ahead, Way::Back, Way::Leak];
-
 impl Way {
     pub fn of(state: &State) -> Self {
         match state {
