@@ -138,7 +138,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (book, world) = built.map_err(|faults| render(&faults, &source))?;
     println!("`{}` rotates keys of {}", book.name, world.provider.describe());
 
-    let minted = world.provider.create(&Wanted { name: "gateway-production-1", token: "1", like: None }).await?;
+    let minted = world.provider.create(&Wanted::named("gateway-production-1", "1")).await?;
     let works = world.provider.probe(&Credential { id: Some(minted.id.clone()), secret: minted.secret }).await?;
     println!("key {} was made and is {works:?}", minted.id);
     Ok(())

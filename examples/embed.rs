@@ -52,6 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         identities: &build::identities(&book, &world),
         event: Event::Planned,
         detail: Detail::Planned(Box::new(plan)),
+        then: None,
         at: clock.now(),
     };
     let mut lease = journal.open(opening).await?;
@@ -65,6 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         stop: &CancellationToken::new(),
         patience: Patience::default(),
         longest_wait: Duration::from_secs(60),
+        handed: None,
     };
     let mut view = report::Plain::new(std::io::stdout());
     drive(&runner, &mut view, &mut rotation, &mut lease).await?;

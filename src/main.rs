@@ -3,6 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use zeroizing_alloc::ZeroAlloc;
+
+/// What was freed is zeroed, whoever had it: values pass through buffers of HTTP, TLS and JSON that know nothing of secrets.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
     keyroll::cli::keep_secrets_out_of_core_dumps();

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{Fingerprint, InstanceId, KeyId, RotationId, Version},
-    protocol::{Event, Leak, Rules, Urgency},
+    protocol::{Bounds, Event, Rules},
 };
 
 /// The version of [`Record`]'s form. Older ones are read (what they lack has a default); a newer one is not acted upon.
-pub const SCHEMA: u16 = 2;
+pub const SCHEMA: u16 = 3;
 
 /// One event of one rotation, as it stands in the journal.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -128,26 +128,34 @@ pub struct Plan {
     pub waits: Waits,
     /// What is worth knowing and stops nothing.
     pub notes: Vec<String>,
+    /// What the old key may do at the most, and what the new one will be made with.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    /// Where a person makes the new key, in the provider's console; none: keyroll makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
     /// Another person's word for it, where one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approval>,
     /// Who began it, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Begun>,
-    /// The leak that it begins with: a plan that was read in a hurry must never be driven as an ordinary one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leaked: Option<Box<Leaked>>,
 }
 
-/// The leak that a rotation begins with.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Leaked {
-    /// Which keys.
-    pub leak: Leak,
-    /// What comes first.
-    pub urgency: Urgency,
-    /// Who declared it, and what of it.
-    pub emergency: Emergency,
+/// Limits, scopes and caps: of the old key, and of the new one as planned.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Attributes {
+    /// What the old key has.
+    pub old: Bounds,
+    /// What the new one will have; a key that has more is not used.
+    pub new: Bounds,
+}
+
+impl Attributes {
+    /// Keys here have none.
+    pub fn is_empty(&self) -> bool {
+        self.old.is_empty() && self.new.is_empty()
+    }
 }
 
 /// Another person's word for a plan.
@@ -165,7 +173,7 @@ pub struct Approval {
 }
 
 /// What an approval binds to: all of a plan that decides what will be done to which key, and nothing that changes by itself.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Matters {
     /// The playbook's text.
     pub playbook: String,
@@ -181,6 +189,9 @@ pub struct Matters {
     pub consumers: Vec<(String, usize, bool)>,
     /// The waits.
     pub waits: Waits,
+    /// What the new key will have.
+    #[serde(default, skip_serializing_if = "Bounds::is_empty")]
+    pub attributes: Bounds,
 }
 
 impl Plan {
@@ -194,6 +205,7 @@ impl Plan {
             stores: self.stores.clone(),
             consumers: self.consumers.iter().map(|one| (one.name.clone(), one.expected, one.job)).collect(),
             waits: self.waits,
+            attributes: self.attributes.new.clone(),
         }
     }
 }
@@ -327,7 +339,7 @@ pub struct Waiver {
 }
 
 /// What a person or a runner decided beside any one rotation. Decrees have a hash chain of their own.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decree {
     /// Nothing risky begins before `until`: gated like a closed window.
@@ -414,6 +426,26 @@ pub enum Decree {
         /// Why, in words.
         because: String,
     },
+    /// A person was asked about a key that nothing here explains, and keeps it.
+    Kept {
+        /// The provider, in its own description: an id is one only there.
+        provider: String,
+        /// The exact id.
+        key: KeyId,
+        /// Why.
+        reason: String,
+    },
+    /// What a leaked key was used for, as its provider told when its emergency was over.
+    Usage {
+        /// The rotation.
+        rotation: RotationId,
+        /// The leaked key.
+        key: KeyId,
+        /// Since when.
+        from: DateTime<Utc>,
+        /// The figures.
+        used: Used,
+    },
     /// Marks of another journal are no longer refused: it is lost, and this one takes its place.
     Adopted {
         /// The other journal's id.
@@ -430,8 +462,32 @@ pub enum Decree {
     },
 }
 
+/// What a key was used for in some time. A figure that the provider does not tell is none.
+#[derive(Default, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Used {
+    /// Which calls are counted, where it is not all of them: `completions`.
+    pub counted: String,
+    /// Calls that were served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+    /// Tokens sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Tokens received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// What it cost, in millionths of a US dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_usd: Option<u64>,
+    /// Since when that is counted, where it is another time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_from: Option<DateTime<Utc>>,
+    /// When the provider was asked; its figures come late.
+    pub as_of: DateTime<Utc>,
+}
+
 /// A decree in its place.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Decreed {
     /// [`SCHEMA`] of the keyroll that wrote it.
     pub schema: u16,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
-    protocol::{Action, Answer, Ask, Effect, End, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
+    protocol::{Action, Answer, Debt, Effect, End, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
     record::{Decree, Decreed, Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
 };
 
@@ -42,8 +42,6 @@ pub struct NewKey {
     pub created_at: DateTime<Utc>,
     /// When it stops working by itself, where the provider tells.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When we had it, by the runner's clock.
-    pub recorded_at: DateTime<Utc>,
 }
 
 /// A rotation, folded from its records.
@@ -65,8 +63,6 @@ pub struct Rotation {
     pub new: Option<NewKey>,
     /// Keys that this rotation made and gave up in an emergency, in order.
     pub formers: Vec<NewKey>,
-    /// Keys that this rotation made, and deleted because they leaked when a store may have served them.
-    pub spent: Vec<NewKey>,
     /// The emergency, where there is one: the last declaration counts.
     pub emergency: Option<Emergency>,
     /// The last stray found.
@@ -77,10 +73,6 @@ pub struct Rotation {
     pub first_create: Option<DateTime<Utc>>,
     /// When a create's outcome was last lost; a takeover right after its intent counts too.
     pub unsure_create: Option<DateTime<Utc>>,
-    /// How many creates may have left a key that nobody got.
-    pub lost_creates: usize,
-    /// How many keys of lost creates were found.
-    pub strays: usize,
     /// Per store: the version the last intent replaces.
     pub bases: Vec<Option<Version>>,
     /// Per store: each version we know, and which key it holds.
@@ -173,27 +165,19 @@ impl Rotation {
         check(first, 1)?;
         let (Event::Planned, Detail::Planned(plan)) = (&first.event, &first.detail) else { return Err(Broken::NoPlan) };
         let stores = plan.stores.iter();
-        let mut state = State::start(plan.rules);
-        if let Some(leaked) = &plan.leaked {
-            let declared = Event::Asked(Ask::Emergency(leaked.leak, leaked.urgency));
-            state = apply(&state, &declared).map_err(|illegal| Broken::Illegal { seq: first.seq, illegal })?;
-        }
         Ok(Self {
             id: first.rotation.clone(),
             playbook: plan.playbook.clone(),
-            state,
+            state: State::start(plan.rules),
             began: first.at,
             last: first.at,
             new: None,
             formers: Vec::new(),
-            spent: Vec::new(),
-            emergency: plan.leaked.as_ref().map(|leaked| leaked.emergency.clone()),
+            emergency: None,
             stray: None,
             names: Vec::new(),
             first_create: None,
             unsure_create: None,
-            lost_creates: 0,
-            strays: 0,
             bases: stores.clone().map(|store| store.base.clone()).collect(),
             versions: stores.map(|store| store.base.iter().map(|base| (base.clone(), Role::Old)).collect()).collect(),
             promoted_at: None,
@@ -221,14 +205,9 @@ impl Rotation {
         check(record, self.seq + 1)?;
         let next = apply(&self.state, &record.event).map_err(|illegal| Broken::Illegal { seq: record.seq, illegal })?;
         self.learn(record);
-        if next.former.1 > self.state.former.1 {
-            let given_up = self.new.take();
-            self.formers.extend(given_up);
-            self.replaced();
-        } else if next.attempt != self.state.attempt && self.state.touched > 0 {
-            let deleted = self.new.take();
-            self.spent.extend(deleted);
-            self.replaced();
+        let paid = self.state.new_leak == Debt::Paid && next.new_leak == Debt::None && next.phase == Phase::Create;
+        if next.former.1 > self.state.former.1 || paid {
+            self.give_up_new(next.later > self.state.later, paid);
         }
         if next.held.is_some() && self.state.held.is_none() {
             self.held_at = Some(record.at);
@@ -255,7 +234,6 @@ impl Rotation {
     fn learn(&mut self, record: &Record) {
         if record.event == Event::Resumed && self.state.phase == Phase::Create && self.state.stand != Stand::Idle {
             self.unsure_create = Some(record.at);
-            self.lost_creates += usize::from(self.state.stand == Stand::Begun);
         }
         if record.event != Event::Resumed {
             self.gated = None;
@@ -266,10 +244,7 @@ impl Rotation {
                 self.first_create.get_or_insert(record.at);
                 self.names.push(name.clone());
             }
-            (Event::Intended(Effect::Delete(role)), Detail::Intent { key: Some(key), .. }) => {
-                self.strays += usize::from(*role == Role::Stray);
-                self.tombstones.push(key.clone());
-            }
+            (Event::Intended(Effect::Delete(_)), Detail::Intent { key: Some(key), .. }) => self.tombstones.push(key.clone()),
             (Event::Intended(Effect::Promote(i) | Effect::Restore(i)), Detail::Intent { base, .. }) => {
                 if let Some(slot) = self.bases.get_mut(usize::from(*i)) {
                     slot.clone_from(base);
@@ -281,14 +256,10 @@ impl Rotation {
                     self.wrote(*i, base, Role::Old);
                 }
             }
-            (Event::Lost(Effect::Create), _) => {
-                self.unsure_create = Some(record.at);
-                self.lost_creates += 1;
-            }
+            (Event::Lost(Effect::Create), _) => self.unsure_create = Some(record.at),
             (_, Detail::Created { id, fingerprint, created_at, expires_at }) => {
                 let (created_at, expires_at) = (created_at.unwrap_or(record.at), *expires_at);
-                let recorded_at = record.at;
-                self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone(), created_at, expires_at, recorded_at });
+                self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone(), created_at, expires_at });
             }
             (Event::Did(Effect::Promote(i)), Detail::Wrote { version }) => self.promoted(*i, version, record.at),
             (Event::Saw(Query::Current(i), Answer::Yes), Detail::Wrote { version }) if !self.restoring() => {
@@ -326,8 +297,14 @@ impl Rotation {
         }
     }
 
-    /// What the new key was is now one of the keys that get replaced.
-    fn replaced(&mut self) {
+    /// What the new key was is now one of the keys that get replaced. Those that are still to go stand last, what leaked before the
+    /// others; one that is being deleted stays the first of them.
+    fn give_up_new(&mut self, later: bool, paid: bool) {
+        let (debt, left) = self.state.former;
+        let begun = usize::from(debt == Debt::Begun && !paid);
+        let first = self.formers.len().saturating_sub(usize::from(left)) + begun;
+        let place = if later { self.formers.len() } else { first.min(self.formers.len()) };
+        self.formers.splice(place..place, self.new.take());
         for (_, role) in self.versions.iter_mut().flatten() {
             *role = Role::Old;
         }
@@ -358,6 +335,12 @@ impl Rotation {
             Role::Stray => self.stray.as_ref(),
             Role::Former => self.formers.iter().rev().nth(usize::from(self.state.former.1).checked_sub(1)?).map(|former| &former.id),
         }
+    }
+
+    /// Keys that no lost create left behind: they have a part of their own, or are dead for good.
+    pub fn accounted(&self) -> Vec<KeyId> {
+        let made = self.formers.iter().chain(&self.new).map(|made| &made.id);
+        self.tombstones.iter().chain(made).chain(self.key(Role::Old)).cloned().collect()
     }
 
     /// The key that an ended rotation left in use, where its id is known.

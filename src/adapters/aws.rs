@@ -188,7 +188,7 @@ fn signed_by(base: &SdkConfig, key: Credentials) -> SdkConfig {
     base.to_builder().credentials_provider(SharedCredentialsProvider::new(key)).build()
 }
 
-/// What a failed call means. `asked` is the action: `iam:CreateAccessKey`. The answer's text never enters it, only status and code.
+/// What a failed call means. `asked` is the action and what it is done to: `iam:CreateAccessKey on user app`. The answer's text never enters it, only status and code.
 pub fn failure<E: ProvideErrorMetadata>(asked: &str, error: &SdkError<E, HttpResponse>) -> Failure {
     let raw = match error {
         SdkError::ServiceError(answer) => answer.raw(),

@@ -6,7 +6,8 @@ use super::{Ctx, health, registry::Kind, registry::Registry};
 use crate::{
     ids::Identity,
     playbook::{
-        Block, Consumer, EmergencyMode, Fault, Instances, Playbook, RolloutSpec, SecretRef, Store as StoreSpec, WriteSource, words,
+        Block, Consumer, EmergencyMode, Fault, Instances, Playbook, ProbeLevel, RolloutSpec, SecretRef, Store as StoreSpec, WriteSource,
+        words,
     },
     ports::{Outlet, Provider, Store, Wiring, World},
 };
@@ -17,7 +18,7 @@ use crate::{
 /// Every unknown kind, everything wrong in an adapter's block, and waits that this provider cannot do; in the order of the text.
 pub fn build(playbook: &Playbook, registry: &Registry, ctx: &Ctx) -> Result<World, Vec<Fault>> {
     let mut faults = Vec::new();
-    let provider = part(&playbook.provider, &registry.providers, "provider", ctx, &mut faults);
+    let provider = part(&playbook.provider, registry.providers.iter().map(|vendor| &vendor.kind), "provider", ctx, &mut faults);
     let stores: Vec<_> = playbook.stores.iter().map(|store| part(&store.block, &registry.stores, "store", ctx, &mut faults)).collect();
     let consumers: Vec<_> = playbook.consumers.iter().enumerate().map(|at| wire(playbook, at, registry, ctx, &mut faults)).collect();
     let outlets: Vec<_> = playbook
@@ -46,9 +47,15 @@ pub fn build(playbook: &Playbook, registry: &Registry, ctx: &Ctx) -> Result<Worl
     }
 }
 
-fn part<P: ?Sized>(block: &Block, kinds: &[Kind<P>], what: &str, ctx: &Ctx, faults: &mut Vec<Fault>) -> Option<Arc<P>> {
-    let Some(kind) = kinds.iter().find(|kind| kind.name == block.kind) else {
-        let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+fn part<'k, P: ?Sized + 'k>(
+    block: &Block,
+    kinds: impl IntoIterator<Item = &'k Kind<P>> + Clone,
+    what: &str,
+    ctx: &Ctx,
+    faults: &mut Vec<Fault>,
+) -> Option<Arc<P>> {
+    let Some(kind) = kinds.clone().into_iter().find(|kind| kind.name == block.kind) else {
+        let names: Vec<&str> = kinds.into_iter().map(|kind| kind.name).collect();
         faults.push(block.fault(&[], format!("no such {what}")).instead(words::instead(&block.kind, &names)));
         return None;
     };
@@ -62,6 +69,13 @@ fn part<P: ?Sized>(block: &Block, kinds: &[Kind<P>], what: &str, ctx: &Ctx, faul
             None
         }
     }
+}
+
+/// The provider of a playbook's text, alone; none where the text is none, or another provider's. For what is to be told of a provider in general.
+pub fn sample(text: &str, vendor: &super::registry::Vendor, ctx: &Ctx) -> Option<Arc<dyn Provider>> {
+    let source = Arc::new(crate::playbook::Source { name: "sample".into(), text: text.to_owned() });
+    let playbook = Playbook::parse(source).ok()?;
+    (vendor.kind.build)(&playbook.provider, ctx).ok()
 }
 
 fn wire(
@@ -111,6 +125,17 @@ fn capable(playbook: &Playbook, provider: &dyn Provider, faults: &mut Vec<Fault>
             }
         }
     }
+    if provider.prompt().is_none() && playbook.probe.level != ProbeLevel::Auth {
+        let mut fault =
+            Fault::new(format!("`{kind}` has no such call: keyroll does not know how services speak to it")).instead("`level: auth`");
+        fault.at = playbook.place(&["probe", "level"]);
+        faults.push(fault);
+    }
+    let mut lacks = |field: &str, why: String, instead: &str| {
+        let mut fault = Fault::new(why).instead(instead);
+        fault.at = playbook.place(&["revoke", field]);
+        faults.push(fault);
+    };
     if provider.usage().is_none() && revoke.idle_for.is_some() {
         lacks("idle_for", format!("`{kind}` does not tell when a key was last used"), "take `idle_for` out, or make `grace` longer");
     }

@@ -17,6 +17,7 @@ pub mod rollout;
 pub mod schema;
 pub mod secrets;
 pub mod store;
+mod trust;
 pub mod vault;
 pub mod wire;
 

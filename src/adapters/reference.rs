@@ -12,7 +12,7 @@ pub fn reference(registry: &Registry) -> String {
     let mut page = String::from(
         "# Playbook reference\n\nWritten from the schema by `UPDATE_DOCS=1 cargo test --test playbook`; `keyroll schema` prints the schema for editors.\n\n\
          Durations are numbers with units: `30s`, `10m`, `1h30m`, `90d` (`ms`, `s`, `m`, `h`, `d`, `w`). A secret never stands in a playbook; where one is needed, write \
-         where it is: `env:NAME`, `file:/path`, `vault:mount/path#field` or `aws:secret-id#field`.\n",
+         where it is: `env:NAME`, `file:/path` (a plain file that its owner alone can read), `vault:mount/path#field` or `aws:secret-id#field`.\n",
     );
     section(&mut page, &root, 2, "The playbook", &root);
     kinds(&mut page, &root, "providers", "Providers", "Under `provider`, exactly one of these.");

@@ -1,12 +1,12 @@
 //! Every adapter there is, by name. Adding one touches its own file and one line here.
 
-pub use super::kind::Kind;
-use crate::ports::{Discovery, Notifier, Provider, Rollout, Store};
+pub use super::kind::{Facts, Kind, Vendor};
+use crate::ports::{Discovery, Notifier, Rollout, Store};
 
 /// All adapters; a value, so that a user of the library can add their own.
 pub struct Registry {
     /// Who issues keys.
-    pub providers: Vec<Kind<dyn Provider>>,
+    pub providers: Vec<Vendor>,
     /// Where keys live.
     pub stores: Vec<Kind<dyn Store>>,
     /// How instances are found.
@@ -31,8 +31,8 @@ impl Registry {
 
     /// With one more provider.
     #[must_use]
-    pub fn with_provider(mut self, kind: Kind<dyn Provider>) -> Self {
-        self.providers.push(kind);
+    pub fn with_provider(mut self, vendor: impl Into<Vendor>) -> Self {
+        self.providers.push(vendor.into());
         self
     }
 }

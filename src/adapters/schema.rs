@@ -11,7 +11,7 @@ pub fn schema(registry: &Registry) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root = PlaybookForm::json_schema(&mut generator).to_value();
     let store = StoreForm::json_schema(&mut generator).to_value();
-    let providers = one_of(&registry.providers, &mut generator, None);
+    let providers = one_of(registry.providers.iter().map(|vendor| &vendor.kind), &mut generator, None);
     let stores = one_of(&registry.stores, &mut generator, Some(&store));
     let instances = one_of(&registry.discoveries, &mut generator, None);
     let rollouts = one_of(&registry.rollouts, &mut generator, None);
@@ -38,9 +38,13 @@ pub fn schema(registry: &Registry) -> Value {
 }
 
 /// Exactly one of the kinds, beside the fields that all of them share.
-fn one_of<P: ?Sized>(kinds: &[Kind<P>], generator: &mut SchemaGenerator, shared: Option<&Value>) -> Value {
+fn one_of<'k, P: ?Sized + 'k>(
+    kinds: impl IntoIterator<Item = &'k Kind<P>>,
+    generator: &mut SchemaGenerator,
+    shared: Option<&Value>,
+) -> Value {
     let forms: Vec<Value> = kinds
-        .iter()
+        .into_iter()
         .map(|kind| {
             let mut block = (kind.schema)(generator).to_value();
             if let Some(block) = block.as_object_mut() {

@@ -12,6 +12,9 @@ use crate::{
     protocol::Refusal,
 };
 
+/// How long one call may take in all, from the connection to the end of its answer. Shorter than a lease that is renewed every third
+/// of its time: a call that changes something is over before anybody else can take the rotation.
+const WHOLE_CALL: Duration = Duration::from_secs(20);
 /// The longest answer that is read; more is an unreadable answer.
 const LONGEST_BODY: usize = 16 << 20;
 
@@ -35,13 +38,13 @@ pub struct Reply {
 }
 
 impl Wire {
-    /// With the system's trust roots.
+    /// With the system's trust roots; where there are none that can be read, every handshake fails and says so.
     ///
     /// # Errors
-    /// Where the system has none that can be read.
+    /// Where TLS cannot be set up at all.
     pub fn new() -> Got<Self> {
-        use rustls_platform_verifier::BuilderVerifierExt;
-        Self::with(protocols()?.with_platform_verifier().map_err(|error| no_tls(&error))?)
+        let system = super::trust::System::new(rustls::crypto::aws_lc_rs::default_provider().into());
+        Self::with(protocols()?.dangerous().with_custom_certificate_verifier(Arc::new(system)))
     }
 
     /// That trusts the certificates in `pem` (one or more authorities) and no others.
@@ -99,7 +102,7 @@ fn builder(tls: &Arc<rustls::ClientConfig>) -> reqwest::ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("keyroll/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(5))
-        .timeout(Duration::from_secs(30))
+        .timeout(WHOLE_CALL)
 }
 
 /// Sends a request. 2xx and 4xx are replies (but 408 and 429); all else is a [`Failure`] whose fate says whether it may have happened.
@@ -166,6 +169,11 @@ impl Reply {
         Failure::refused(why, Some(self.status.as_u16()), format!("{} answered {}", self.asked, self.status.as_u16()))
     }
 
+    /// A 2xx that is not what the other side's page says: the work may be done.
+    pub fn unlike(&self, what: &str) -> Failure {
+        Failure::unknown(format!("{}: the answer holds {what}", self.asked))
+    }
+
     /// The body as `T`. Unreadable counts as unknown: the work may be done. The error never holds a part of the body.
     pub fn json<T: DeserializeOwned>(&self) -> Got<T> {
         serde_json::from_slice(&self.body).map_err(|_| Failure::unknown(format!("{}: the answer is not the JSON we expect", self.asked)))
@@ -176,6 +184,24 @@ impl Reply {
         let text = self.headers.get(reqwest::header::DATE)?.to_str().ok()?;
         DateTime::parse_from_rfc2822(text).ok().map(|date| date.with_timezone(&Utc))
     }
+}
+
+/// The same failure where it stopped us before the effect: what may have happened is not what was wanted.
+pub fn before_effect(mut failure: Failure) -> Failure {
+    if let Fate::Unknown { retry_after } = failure.fate {
+        failure.fate = Fate::NotSent { retry_after };
+    }
+    failure
+}
+
+/// The same failure where it stopped us after the effect was asked for: a refusal of what came after is no refusal of it.
+pub fn after_effect(mut failure: Failure) -> Failure {
+    let retry_after = match failure.fate {
+        Fate::Unknown { retry_after } | Fate::NotSent { retry_after } => retry_after,
+        Fate::Refused { .. } => None,
+    };
+    failure.fate = Fate::Unknown { retry_after };
+    failure
 }
 
 /// Method and address, without query or user, where secrets may stand.

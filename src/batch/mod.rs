@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     adopted::adopted,
-    road::{begin, gate, overrides, take, watched},
+    road::{begin, free, gate, overrides, seen, take, watched},
     survey::{Survey, survey},
 };
 use crate::{

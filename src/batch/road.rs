@@ -19,15 +19,43 @@ use crate::{
 /// How soon a freeze holds that is ordered while a rotation is driven.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// Begins a rotation: its first record is its plan, with the playbook's text.
+/// How many rotations of a playbook the journal has. To be asked before anything that is decided on it.
 ///
 /// # Errors
-/// The journal's; [`JournalError::Open`] where the key is being rotated already.
+/// The journal's.
+pub async fn seen(journal: &dyn Journal, name: &str) -> Result<usize, JournalError> {
+    Ok(journal.entries().await?.iter().filter(|entry| entry.name == name).count())
+}
+
+/// Whether an item can still begin: none of its key's rotations is open, and none was since `seen`. To be asked again where the world
+/// is not as it should be: another keyroll may be changing it.
+///
+/// # Errors
+/// [`JournalError::Open`], [`JournalError::Overtaken`], or the journal's own.
+pub async fn free(journal: &dyn Journal, item: &Item, seen: Option<usize>) -> Result<(), JournalError> {
+    for identity in build::identities(&item.book, &item.world) {
+        if let Some(id) = journal.holder(&identity).await? {
+            return Err(JournalError::Open(id));
+        }
+    }
+    match seen {
+        Some(before) if self::seen(journal, &item.book.name).await? != before => Err(JournalError::Overtaken(item.book.name.clone())),
+        _ => Ok(()),
+    }
+}
+
+/// Begins a rotation: its first record is its plan, with the playbook's text; `then` is written with it, or not at all. `seen` is how
+/// many the journal had when that was decided; none for one that begins in any case.
+///
+/// # Errors
+/// The journal's; [`JournalError::Open`] where the key is being rotated already, [`JournalError::Overtaken`] where it was since `seen`.
 pub async fn begin(
     journal: &dyn Journal,
     clock: &dyn Clock,
     item: &Item,
     plan: Plan,
+    seen: Option<usize>,
+    then: Option<(Event, Detail)>,
     view: &mut dyn View,
 ) -> Result<(Rotation, Lease), JournalError> {
     let id = RotationId::at(clock.now(), fastrand::u128(..));
@@ -36,17 +64,22 @@ pub async fn begin(
         rotation: id.clone(),
         name: &item.book.name,
         identities: &identities,
+        seen,
         event: Event::Planned,
         detail: Detail::Planned(Box::new(plan)),
+        then,
         at: clock.now(),
     };
     let lease = journal.open(opening).await?;
     let records = journal.records(&id).await?;
-    let rotation = fold(&id, &records)?;
-    if let Some(first) = records.first() {
-        view.see(&Sight::Recorded(&rotation, first));
+    for known in 1..=records.len() {
+        let so_far = records.get(..known).unwrap_or_default();
+        let rotation = fold(&id, so_far)?;
+        if let Some(record) = so_far.last() {
+            view.see(&Sight::Recorded(&rotation, record));
+        }
     }
-    Ok((rotation, lease))
+    Ok((fold(&id, &records)?, lease))
 }
 
 /// Takes an open rotation over. None: it ended in the meantime.

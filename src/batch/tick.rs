@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 
 use super::{Batch, Item, Known, Outcome, Parsed, Tick, Trouble, adopted, road, survey, targets};
 use crate::{
-    adapters::build,
     driver::{self, Halt, Runner, preflight},
     ids::RotationId,
     playbook::{Playbook, Source},
@@ -160,6 +159,7 @@ impl Batch<'_> {
             gate: times,
             patience: self.manner.patience,
             longest_wait: self.manner.longest_wait,
+            handed: None,
         };
         let span = tracing::info_span!("rotation", id = %rotation.id, playbook = %rotation.plan.name);
         let work = driver::drive(&runner, view.as_mut(), &mut rotation, &mut lease).instrument(span);
@@ -204,6 +204,10 @@ impl Batch<'_> {
                 None => match adopted(&item).await {
                     Ok(key) => key,
                     Err(failure) => {
+                        if let Err(error) = road::free(self.journal, &item, Some(rotations.len())).await {
+                            round.tick.outcomes.push(not_begun(name, error)?.0);
+                            return Ok(None);
+                        }
                         let code = self.host.trouble(name, Trouble::Unasked(failure.into()), None);
                         round.tick.outcomes.push(outcome(name, None, "its provider or store did not say how old the key is", code));
                         return Ok(None);
@@ -265,7 +269,8 @@ impl Batch<'_> {
             return Ok(());
         }
         let tries = known.past.failed;
-        let (outcome, driven) = self.start(&item, &known.times).await?;
+        let seen = self.by_name.get(name).map_or(0, Vec::len);
+        let (outcome, driven) = self.start(&item, &known.times, seen).await?;
         if let Some(rotation) = driven {
             if !settled(&rotation) {
                 round.busy.push((rotation.id.clone(), mine));
@@ -279,19 +284,18 @@ impl Batch<'_> {
         Ok(())
     }
 
-    async fn start(&self, item: &Item, times: &Times) -> Result<Drove, JournalError> {
+    async fn start(&self, item: &Item, times: &Times, seen: usize) -> Result<Drove, JournalError> {
         let name = &item.book.name;
-        for identity in build::identities(&item.book, &item.world) {
-            if let Some(id) = self.journal.holder(&identity).await? {
-                let next = Some(format!("keyroll show {id}"));
-                let what = format!("due, not begun: rotation {id} of the same key is open");
-                return Ok((Outcome { next, ..outcome(name, Some(&id), what, 6) }, None));
-            }
+        if let Err(error) = road::free(self.journal, item, Some(seen)).await {
+            return not_begun(name, error);
         }
         let overrides = road::overrides(self.journal, name).await?;
         let mut plan = match preflight(&item.world, &item.book, self.clock, &overrides).await {
             Ok(plan) => plan,
             Err(problems) => {
+                if let Err(error) = road::free(self.journal, item, Some(seen)).await {
+                    return not_begun(name, error);
+                }
                 let code = self.host.trouble(name, Trouble::Preflight(problems), None);
                 let next = Some(format!("keyroll plan {}", item.book.source.name));
                 return Ok((Outcome { next, ..outcome(name, None, "due, not begun: it cannot be rotated as things are", code) }, None));
@@ -303,10 +307,9 @@ impl Batch<'_> {
             Err(code) => return Ok((outcome(name, None, "due, not begun: its approval could not be taken", code), None)),
         }
         let mut view = self.host.view();
-        match road::begin(self.journal, self.clock, item, plan, view.as_mut()).await {
+        match road::begin(self.journal, self.clock, item, plan, Some(seen), None, view.as_mut()).await {
             Ok((rotation, lease)) => self.steer(item, times, rotation, lease, view).await,
-            Err(JournalError::Open(id)) => Ok((outcome(name, Some(&id), "another keyroll has just begun it", 6), None)),
-            Err(error) => Err(error),
+            Err(error) => not_begun(name, error),
         }
     }
 
@@ -353,6 +356,18 @@ fn elsewhere(name: &str, id: &RotationId, error: JournalError) -> Result<Drove, 
             let next = Some(format!("keyroll show {id}"));
             Ok((Outcome { next, ..outcome(name, Some(id), "another keyroll is driving it", 6) }, None))
         }
+        error => Err(error),
+    }
+}
+
+/// Somebody else came first: no error.
+fn not_begun(name: &str, error: JournalError) -> Result<Drove, JournalError> {
+    match error {
+        JournalError::Open(id) => {
+            let next = Some(format!("keyroll show {id}"));
+            Ok((Outcome { next, ..outcome(name, Some(&id), "due, not begun: a rotation of the same key is open", 6) }, None))
+        }
+        JournalError::Overtaken(_) => Ok((outcome(name, None, "not begun: another keyroll has just rotated it", 0), None)),
         error => Err(error),
     }
 }

@@ -68,7 +68,7 @@ async fn rotate(app: &App, demo: &Demo, journal_path: &Path) -> Result<u8, Fail>
         anstream::println!("{}", report::plan(&plan));
     }
     let mut view = drive::view(app);
-    let (rotation, lease) = run::open(app, &loaded, &journal, plan, view.as_mut()).await?;
+    let (rotation, lease) = run::open(app, &loaded, &journal, plan, 0, view.as_mut()).await?;
     drive::drive(app, &loaded, &journal, rotation, lease, view.as_mut(), WAITING).await
 }
 

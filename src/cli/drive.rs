@@ -17,6 +17,7 @@ use crate::{
     report,
     retry::Patience,
     rotation::Rotation,
+    secret::Secret,
     sight::{Blind, Sight, View},
 };
 
@@ -26,6 +27,20 @@ pub struct Waiting {
     /// Sit through waits up to this long; longer ones are parked in the journal, and `keyroll resume` goes on [default: 15m; with --due 0s, with --revoke-by until then]
     #[arg(long, value_name = "TIME")]
     pub wait: Option<crate::playbook::Span>,
+}
+
+/// How long a run sits through a wait, and what a person brings along.
+pub struct How<'a> {
+    /// The first.
+    pub waiting: Waiting,
+    /// A new key's value.
+    pub handed: Option<&'a Secret>,
+}
+
+impl From<Waiting> for How<'_> {
+    fn from(waiting: Waiting) -> Self {
+        Self { waiting, handed: None }
+    }
 }
 
 /// A person at a terminal sits through this.
@@ -77,8 +92,9 @@ pub async fn drive(
     mut rotation: Rotation,
     mut lease: Lease,
     view: &mut dyn View,
-    waiting: Waiting,
+    how: impl Into<How<'_>>,
 ) -> Result<u8, Fail> {
+    let How { waiting, handed } = how.into();
     let stop = stop_on_signals();
     let gate = batch::gate(journal, &loaded.book).await?;
     let runner = Runner {
@@ -90,6 +106,7 @@ pub async fn drive(
         stop: &stop,
         patience: Patience { budget: app.global.patience.0, ..Patience::default() },
         longest_wait: waiting.wait.map_or(USUAL_WAIT, |wait| wait.0),
+        handed,
     };
     use tracing::Instrument;
     let span = tracing::info_span!("rotation", id = %rotation.id, playbook = %rotation.plan.name);

@@ -84,7 +84,11 @@ pub async fn run(app: &App, paths: &[PathBuf], wait: Option<Span>, keep_going: b
     let (items, bad) = load::each(app, paths)?;
     let journal = app.journal().await?;
     let stop = drive::stop_on_signals();
-    let manner = Manner { longest_wait: wait.unwrap_or_default().0, patience: Patience::default(), keep_going };
+    let manner = Manner {
+        longest_wait: wait.unwrap_or_default().0,
+        patience: Patience { budget: app.global.patience.0, ..Patience::default() },
+        keep_going,
+    };
     let shell = Shell(app);
     let wrong = bad.into_iter().map(|(name, fail)| {
         let code = said(fail, &app.global);

@@ -99,10 +99,14 @@ impl Fail {
                     None => fail,
                 }
             }
+            Halt::Unfit(unfit) => Self::usage(unfit.to_string()),
             Halt::Defect(_) | Halt::Broken(_) => Self::new(5, halt.to_string()),
         };
-        let resume = format!("keyroll resume {}", rotation.id);
-        let fail = if fail.next.is_empty() { fail.next(resume) } else { fail };
+        let fail = if fail.next.is_empty() && !report::words::waits_for_key(rotation) {
+            fail.next(format!("keyroll resume {}", rotation.id))
+        } else {
+            fail
+        };
         fail.of(rotation)
     }
 
@@ -164,6 +168,9 @@ impl From<JournalError> for Fail {
         let what = error.to_string();
         match error {
             JournalError::Open(id) => Self::new(4, what).next(format!("keyroll show {id}")).next(format!("keyroll resume {id}")),
+            JournalError::Overtaken(_) => {
+                Self::new(4, what).detail("nothing was begun: the plan was made before that").next("keyroll history")
+            }
             JournalError::Busy(id, _) => Self::new(4, what).next(format!("keyroll show {id}")),
             JournalError::TakenOver(id) => Self::new(4, what).detail("this process stopped at once").next(format!("keyroll show {id}")),
             JournalError::Lapsed(id) => Self::new(5, what)

@@ -1,13 +1,13 @@
 //! `keyroll identify`: whose a leaked value is. The value comes on standard input, never on the command line.
 
-use std::{
-    io::{IsTerminal, Read},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{App, Fail, load, status};
+use super::{
+    App, Fail, load, status,
+    typed::{read, typed},
+};
 use crate::{
     batch::worse,
     inspect::{
@@ -60,9 +60,6 @@ impl Tool {
 
 /// How many playbooks are read at once.
 const AT_ONCE: usize = 8;
-
-/// The longest report that is read.
-const LONGEST: u64 = 256 << 20;
 
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     let journal = app.existing_journal().await?;
@@ -137,7 +134,11 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
 
 fn findings(args: &Args) -> Result<(String, Vec<Finding>), Fail> {
     let Some(path) = &args.report else {
-        let finding = Finding { detector: "the value".into(), place: Place::default(), leaked: Leaked::Values(typed()?) };
+        let finding = Finding {
+            detector: "the value".into(),
+            place: Place::default(),
+            leaked: Leaked::Values(typed("The leaked value", "printf %s \"$LEAKED\" | keyroll identify PLAYBOOK")?),
+        };
         return Ok(("standard input".into(), vec![finding]));
     };
     let name = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
@@ -155,30 +156,4 @@ fn findings(args: &Args) -> Result<(String, Vec<Finding>), Fail> {
         }
     })?;
     Ok((format.name().to_owned(), findings))
-}
-
-/// The value, from a pipe or from a person. Copied texts bring spaces and a line's end along.
-fn typed() -> Result<Vec<Secret>, Fail> {
-    let value = if std::io::stdin().is_terminal() {
-        let asked = dialoguer::Password::new().with_prompt("The leaked value (it is not shown)").interact();
-        Secret::new(asked.map_err(|_| Fail::usage("no value was given"))?)
-    } else {
-        read(std::io::stdin(), "standard input")?
-    };
-    let trimmed = Secret::new(value.reveal().trim());
-    if trimmed.reveal().is_empty() {
-        return Err(Fail::usage("no value was given").next("printf %s \"$LEAKED\" | keyroll identify PLAYBOOK"));
-    }
-    Ok(vec![trimmed, value])
-}
-
-fn read(from: impl Read, name: &str) -> Result<Secret, Fail> {
-    let mut text = String::new();
-    // The errors hold no text: kinds only.
-    match from.take(LONGEST + 1).read_to_string(&mut text) {
-        Ok(length) if length as u64 > LONGEST => Err(Fail::usage(format!("{name} is longer than 256 MiB"))),
-        Ok(_) => Ok(Secret::new(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Err(Fail::usage(format!("{name} is not UTF-8 text"))),
-        Err(error) => Err(Fail::usage(format!("{name} cannot be read: {}", error.kind()))),
-    }
 }

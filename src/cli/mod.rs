@@ -22,6 +22,8 @@ mod load;
 mod logging;
 mod offboard;
 mod plan;
+mod provide;
+pub mod providers;
 mod reconcile;
 mod report;
 mod resume;
@@ -31,6 +33,7 @@ mod schema;
 mod select;
 mod show;
 mod status;
+mod typed;
 mod used;
 mod validate;
 mod waive;
@@ -63,7 +66,7 @@ pub struct Global {
     /// only [default: keyroll/journal.db in the XDG state folder]
     #[arg(long, global = true, env = "KEYROLL_JOURNAL", hide_env_values = true, value_name = "FILE|URL", value_hint = clap::ValueHint::AnyPath)]
     journal: Option<OsString>,
-    /// How long a call that gets no answer is repeated before keyroll stops; `keyroll resume` goes on then
+    /// How long a call that gets no answer is repeated before keyroll stops, the call's own time counted; `keyroll resume` goes on then
     #[arg(long, global = true, value_name = "TIME", default_value = "2m")]
     patience: crate::playbook::Span,
     /// What standard output is for
@@ -128,6 +131,8 @@ enum Verb {
     History,
     /// Go on with a parked, held or interrupted rotation
     Resume(resume::Args),
+    /// Hand over a new key that you made in the provider's console; its value on standard input, never on the command line
+    Provide(provide::Args),
     /// Go back to the old key
     Rollback(rollback::Args),
     /// Give an open rotation a changed playbook; its evidence is taken again
@@ -144,6 +149,8 @@ enum Verb {
     Identify(identify::Args),
     /// Say what stands ready for a rotation and what does not; changes nothing
     Doctor(doctor::Args),
+    /// Who issues keys that keyroll can rotate, and what each of them can
+    Providers(providers::Args),
     /// Find keys that nothing explains, and what was left behind
     Reconcile(reconcile::Args),
     /// See a whole rotation in a sandbox on this machine
@@ -185,6 +192,7 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Audit(verb) => audit::run(&app, &verb).await,
             Verb::History => history::run(&app).await,
             Verb::Resume(args) => resume::run(&app, &args).await,
+            Verb::Provide(args) => provide::run(&app, &args).await,
             Verb::Rollback(args) => rollback::run(&app, &args).await,
             Verb::Amend(args) => amend::run(&app, &args).await,
             Verb::Freeze(args) => freeze::run(&app, &args).await,
@@ -194,6 +202,7 @@ pub fn start(cli: Cli) -> ExitCode {
             Verb::Identify(args) => identify::run(&app, &args).await,
             Verb::Doctor(args) => doctor::run(&app, &args).await,
             Verb::Reconcile(args) => reconcile::run(&app, &args).await,
+            Verb::Providers(args) => providers::run(&app, &args),
             Verb::Demo(args) => demo::run(&app, &args).await,
             Verb::Completions(args) => completions::run(&args),
         };

@@ -316,6 +316,7 @@ impl Work<'_> {
             one.rotation = Some(open);
             return Ok(());
         }
+        let seen = batch::seen(self.journal, &one.loaded.book.name).await?;
         let plan = plan::make(self.app, &one.loaded, &plan::Old::proved(), Some(self.journal)).await?;
         let (mut plan, ..) = fitted(self.app, &one.loaded, plan, self.what, self.ahead, &gate(&one.loaded, Some(self.journal)).await?);
         let by = self.what.revoke_by.map_or_else(String::new, |by| format!(", to be revoked by {}", report::clock(by)));
@@ -335,7 +336,7 @@ impl Work<'_> {
             }
         }
         let mut view = drive::view(self.app);
-        let (rotation, lease) = run::open(self.app, &one.loaded, self.journal, plan, view.as_mut()).await?;
+        let (rotation, lease) = run::open(self.app, &one.loaded, self.journal, plan, seen, view.as_mut()).await?;
         one.rotation = Some(rotation.id.clone());
         self.drive(&one.loaded, rotation, lease, view.as_mut(), Duration::ZERO).await
     }
@@ -358,6 +359,7 @@ impl Work<'_> {
             stop: self.stop,
             patience: Patience { budget: self.app.global.patience.0, ..Patience::default() },
             longest_wait,
+            handed: None,
         };
         let work = driver::drive(&runner, view, &mut rotation, &mut lease);
         let result = batch::watched(self.journal, &self.app.clock, &gate, work).await;

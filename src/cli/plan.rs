@@ -7,7 +7,7 @@ use crate::{
     batch,
     driver::{Overrides, preflight},
     ids::KeyId,
-    ports::Journal,
+    ports::{Journal, JournalError},
     record::Plan,
     report,
 };
@@ -86,17 +86,32 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
 
 /// Reads everything and makes the plan.
 pub async fn make(app: &App, loaded: &Loaded, old: &Old, journal: Option<&dyn Journal>) -> Result<Plan, Fail> {
-    if let Some(journal) = journal {
-        for identity in crate::adapters::build::identities(&loaded.book, &loaded.world) {
-            if let Some(open) = journal.holder(&identity).await? {
-                let rotation = super::app::rotation(journal, &open).await?;
-                let code = report::words::exit_code(&rotation);
-                return Err(Fail::new(code, format!("rotation {open} of the same key is still open")).of(&rotation));
-            }
+    free(journal, loaded, None).await?;
+    let seen = match journal {
+        Some(journal) => Some(batch::seen(journal, &loaded.book.name).await?),
+        None => None,
+    };
+    let overrides = old.overrides(journal, &loaded.book.name).await?;
+    match preflight(&loaded.world, &loaded.book, &app.clock, &overrides).await {
+        Ok(plan) => Ok(plan),
+        Err(problems) => {
+            // What was read may be another keyroll's work.
+            free(journal, loaded, seen).await?;
+            Err(Fail::preflight(&loaded.book.name, problems))
         }
     }
-    let overrides = old.overrides(journal, &loaded.book.name).await?;
-    preflight(&loaded.world, &loaded.book, &app.clock, &overrides).await.map_err(|problems| Fail::preflight(&loaded.book.name, problems))
+}
+
+async fn free(journal: Option<&dyn Journal>, loaded: &Loaded, seen: Option<usize>) -> Result<(), Fail> {
+    let Some(journal) = journal else { return Ok(()) };
+    match batch::free(journal, loaded, seen).await {
+        Err(JournalError::Open(open)) => {
+            let rotation = super::app::rotation(journal, &open).await?;
+            let code = report::words::exit_code(&rotation);
+            Err(Fail::new(code, format!("rotation {open} of the same key is still open")).of(&rotation))
+        }
+        other => Ok(other?),
+    }
 }
 
 /// Prints a plan.

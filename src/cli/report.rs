@@ -39,7 +39,7 @@ pub async fn document(app: &App, journal: &dyn Journal, rotation: &Rotation) -> 
     let records = journal.records(&rotation.id).await?;
     let hashes = journal.hashes(Some(&rotation.id)).await?;
     let head = hashes.get(records.len()).map_or("", String::as_str);
-    report::document(&records, head, journal.id(), app.clock.now())
+    report::document(&records, &journal.decrees().await?, head, journal.id(), app.clock.now())
         .map_err(|broken| Fail::new(5, format!("rotation {}: {broken}", rotation.id)))
 }
 

@@ -63,6 +63,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
 }
 
 async fn one(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal) -> Result<u8, Fail> {
+    let seen = batch::seen(journal, &loaded.book.name).await?;
     let mut plan = plan::make(app, loaded, &args.old, Some(journal)).await?;
     if loaded.book.require_approval || args.require_approval {
         match approve::ask(app, journal, &plan, args.approval_expires.0, &again(args, loaded)).await? {
@@ -75,7 +76,7 @@ async fn one(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal) -> 
         approve::take(app, journal, word).await?;
     }
     let mut view = drive::view(app);
-    let (rotation, lease) = open(app, loaded, journal, plan, view.as_mut()).await?;
+    let (rotation, lease) = open(app, loaded, journal, plan, seen, view.as_mut()).await?;
     drive::drive(app, loaded, journal, rotation, lease, view.as_mut(), args.waiting).await
 }
 
@@ -88,16 +89,17 @@ fn again(args: &Args, loaded: &Loaded) -> String {
     command
 }
 
-/// Begins a rotation: its first record is its plan, with the playbook's text.
+/// Begins a rotation: its first record is its plan, with the playbook's text. `seen`: how many the journal had before it was planned.
 pub async fn open(
     app: &App,
     loaded: &Loaded,
     journal: &dyn Journal,
     mut plan: Plan,
+    seen: usize,
     view: &mut dyn crate::sight::View,
 ) -> Result<(Rotation, crate::ports::Lease), Fail> {
     plan.begun.get_or_insert_with(|| Begun { by: person(), why: None });
-    Ok(batch::begin(journal, &app.clock, loaded, plan, view).await?)
+    Ok(batch::begin(journal, &app.clock, loaded, plan, Some(seen), None, view).await?)
 }
 
 /// On a terminal a person says yes; elsewhere nobody is asked.

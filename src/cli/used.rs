@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use super::{App, app, load::Loaded};
+use super::{App, app, load::Loaded, resume::person};
 use crate::{
     ids::RotationId,
     ports::{Clock, Journal},
+    record::Decree,
     report,
 };
 
 /// Nobody waits longer for a figure at the end of an emergency.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Prints a line for each leaked key, where the provider tells.
+/// Prints a line for each leaked key, where the provider tells, and leaves it in the journal for the report.
 pub async fn tell(app: &App, loaded: &Loaded, journal: &dyn Journal, id: &RotationId) {
     let Some(usage) = loaded.world.provider.usage() else { return };
     let Ok(rotation) = app::rotation(journal, id).await else { return };
@@ -26,8 +27,17 @@ pub async fn tell(app: &App, loaded: &Loaded, journal: &dyn Journal, id: &Rotati
         };
         match got {
             Ok(None) => {}
-            Ok(Some(used)) if app.json() => println!("{}", report::used_json(key, from, &used)),
-            Ok(Some(used)) => anstream::println!("{}", report::used(key, from, &used)),
+            Ok(Some(used)) => {
+                if app.json() {
+                    println!("{}", report::used_json(key, from, &used));
+                } else {
+                    anstream::println!("{}", report::used(key, from, &used));
+                }
+                let decree = Decree::Usage { rotation: id.clone(), key: key.clone(), from, used };
+                if let Err(why) = journal.decree(app.clock.now(), &person(), decree).await {
+                    anstream::eprintln!("note: that is not in the journal: {why}");
+                }
+            }
             Err(why) => anstream::eprintln!("note: what {key} was used for could not be read: {why}"),
         }
     }

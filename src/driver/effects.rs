@@ -8,13 +8,12 @@ use sha2::{Digest, Sha256};
 use super::{
     hands::{Hands, endure},
     known::secret_field,
-    looks::PROBE_EVERY,
 };
 use crate::{
     ids::{KeyId, Version},
     playbook::WriteSource,
     ports::{Change, Credential, Failure, Fate, Got, Life, Mark, Order, Wanted},
-    protocol::{Effect, Event, Phase, Refusal, Role},
+    protocol::{Effect, Event, Phase, Refusal, Role, replaces},
     record::Detail,
     rotation::Rotation,
     secret::{Secret, hex},
@@ -35,18 +34,12 @@ impl Hands<'_> {
         Ok(Detail::Intent { name, key, base })
     }
 
-    /// The version to write over: the store's current one while our field still holds one of our keys. Otherwise the
-    /// last one we know, so that the write fails its condition and a reading says whose value is there. So it is for a fence
-    /// where the promote landed after all: instances may use the new key already, and it must not be discarded as if none did.
+    /// The version to write over: the store's current one, where the protocol lets us write over what it shows; else the last one we know.
     async fn base(&mut self, rotation: &Rotation, effect: Effect, place: usize) -> Result<Option<Version>, Failure> {
         let planned = rotation.bases.get(place).cloned().flatten();
         let current = endure!(self, self.world.stores[place].read());
         let role = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, current.as_ref()));
-        Ok(match (role, effect) {
-            (Some(Role::New), Effect::Restore(_)) if rotation.state.phase == Phase::Fence => planned,
-            (Some(Role::Old), _) | (Some(Role::New), Effect::Restore(_)) => current.map(|snapshot| snapshot.version),
-            _ => planned,
-        })
+        Ok(if replaces(&rotation.state, effect, role) { current.map(|snapshot| snapshot.version) } else { planned })
     }
 
     fn key_name(&self, rotation: &Rotation) -> String {
@@ -69,10 +62,11 @@ impl Hands<'_> {
                 Ok(detail) => return Ok((Event::Did(effect), detail)),
                 Err(failure) => failure,
             };
-            let said = Detail::Reply { said: failure.to_string() };
+            let said = |said| Detail::Reply { said };
             match failure.fate {
-                Fate::Refused { why, .. } => return Ok((Event::Refused(effect, why), said)),
-                Fate::Unknown { .. } => return Ok((Event::Lost(effect), said)),
+                // With its remedy: whoever reads the record has nothing else.
+                Fate::Refused { why, .. } => return Ok((Event::Refused(effect, why), said(failure.told()))),
+                Fate::Unknown { .. } => return Ok((Event::Lost(effect), said(failure.to_string()))),
                 Fate::NotSent { .. } => self.endure(&mut tries, failure).await?,
             }
         }
@@ -94,53 +88,39 @@ impl Hands<'_> {
             Effect::Enable => self.switch(rotation, true).await,
             Effect::Delete(role) => {
                 let tombstone = rotation.tombstone(role).ok_or_else(|| lost("its id is not in the journal"))?;
+                let provider = self.world.provider.clone();
+                if let Some(port) = provider.by_value() {
+                    let value = self.value_by_id(rotation, tombstone.key()).await?;
+                    let value = value.ok_or_else(|| lost("its value can no longer be read, and it is revoked by its value"))?;
+                    return port.revoke(&value).await.map(|()| Detail::Nothing);
+                }
                 match self.world.provider.delete(&tombstone).await {
-                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(rotation, tombstone.key(), failure).await,
+                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(tombstone.key(), failure).await,
                     deleted => deleted.map(|()| Detail::Nothing),
                 }
             }
         }
     }
 
-    /// A wrong address answers "not found" for every key: "gone" is believed only where the listing agrees, which may take
-    /// its time after a delete whose answer was lost.
-    async fn really_gone(&self, rotation: &Rotation, key: &KeyId, gone: Failure) -> Got<Detail> {
-        self.listed_by_now(rotation, key).await;
-        match self.unlisted(key).await {
-            Ok(true) => Err(gone),
-            Ok(false) => {
-                let what = format!("{}, but key {key} is still listed", gone.what);
-                Err(Failure::refused(Refusal::Invalid, None, what))
-            }
-            Err(_) => Err(Failure::unknown(gone.what)),
+    /// A wrong address answers "not found" for every key: "gone" is believed only where the listing agrees.
+    async fn really_gone(&self, key: &KeyId, gone: Failure) -> Got<Detail> {
+        let listed = self.world.provider.list().await.map_err(|_| Failure::unknown(gone.what.clone()))?;
+        if listed.iter().any(|listed| listed.id == *key) {
+            let what = format!("{}, but key {key} is still listed", gone.what);
+            return Err(Failure::refused(Refusal::Invalid, None, what));
         }
+        Err(gone)
     }
 
-    /// Waits until a key that was just made must be in the listing: before that its absence says nothing.
-    async fn listed_by_now(&self, rotation: &Rotation, key: &KeyId) {
-        let ours = rotation.new.as_ref().filter(|new| new.id == *key).map(|new| new.recorded_at);
-        let stray = rotation.unsure_create.filter(|_| rotation.stray.as_ref() == Some(key));
-        let Some(made) = ours.or(stray) else { return };
-        let age = (self.clock.now() - made).to_std().unwrap_or_default();
-        let left = self.world.provider.traits().listed_within.saturating_sub(age);
-        if !left.is_zero() {
-            self.clock.sleep(left).await;
+    /// The value of one of our keys, as long as it can be read anywhere.
+    async fn value_by_id(&mut self, rotation: &Rotation, key: &KeyId) -> Result<Option<Secret>, Failure> {
+        if rotation.key(Role::New) == Some(key) {
+            return self.new_value(rotation).await;
         }
-    }
-
-    /// Whether a key leaves the listing, as soon as that must show it.
-    pub(super) async fn unlisted(&self, key: &KeyId) -> Got<bool> {
-        let (began, within) = (self.clock.steady(), self.world.provider.traits().listed_within);
-        loop {
-            let listed = self.world.provider.list().await?;
-            if listed.iter().all(|listed| listed.id != *key) {
-                return Ok(true);
-            }
-            if self.clock.steady().saturating_sub(began) >= within {
-                return Ok(false);
-            }
-            self.clock.sleep(PROBE_EVERY.min(within)).await;
-        }
+        let old = rotation.plan.old.iter().filter(|old| old.id.as_ref() == Some(key)).map(|old| &old.fingerprint);
+        let former = rotation.formers.iter().filter(|former| former.id == *key).map(|former| &former.fingerprint);
+        let prints: Vec<_> = old.chain(former).map(|print| (Some(key.clone()), print.clone())).collect();
+        self.value_of(rotation, &prints).await
     }
 
     async fn create(&mut self, rotation: &Rotation) -> Got<Detail> {
@@ -149,7 +129,7 @@ impl Hands<'_> {
         // What is deleted can no longer be copied from.
         let alive = |id: &&KeyId| !rotation.tombstones.contains(id);
         let like = rotation.key(Role::Old).filter(alive).or_else(|| rotation.formers.iter().rev().map(|former| &former.id).find(alive));
-        let wanted = Wanted { name, token: &token, like };
+        let wanted = Wanted { name, token: &token, like, limits: &self.book.limits, listed: &rotation.plan.listed };
         let minted = self.world.provider.create(&wanted).await?;
         let fingerprint = minted.secret.fingerprint(self.journal.salt());
         self.value = Some(minted.secret);
@@ -178,16 +158,16 @@ impl Hands<'_> {
     /// Our fields as they were before the rotation.
     async fn restored(&mut self, rotation: &Rotation, place: usize) -> Got<BTreeMap<String, Secret>> {
         let Some(spec) = self.book.stores.get(place) else { return Err(lost("the playbook no longer names this store")) };
-        // A fence writes what is there once more: nothing that was given up may come back with it.
-        let current = match rotation.state.phase {
+        // A fence writes what it replaces once more, and nothing else: what was given up must not come back with it.
+        let old = match rotation.state.phase {
             Phase::Fence => {
-                endure!(self, self.world.stores[place].read()).filter(|now| self.known.shown(spec, Some(now)) == Some(Role::Old))
+                let current = endure!(self, self.world.stores[place].read());
+                if current.as_ref().map(|now| &now.version) != rotation.bases.get(place).and_then(Option::as_ref) {
+                    return Err(Failure::refused(Refusal::Conflict, None, "the store changed since the fence was intended"));
+                }
+                current
             }
-            _ => None,
-        };
-        let old = match current {
-            None => self.old_snapshot(rotation, place).await?,
-            fenced => fenced,
+            _ => self.old_snapshot(rotation, place).await?,
         };
         let snapshot = old.ok_or_else(|| lost("the store no longer has the old value"))?;
         if let (Phase::BackRestore(_), Some(secret)) = (rotation.state.phase, snapshot.fields.get(secret_field(spec))) {
@@ -230,10 +210,7 @@ impl Hands<'_> {
     async fn switch(&mut self, rotation: &Rotation, on: bool) -> Got<Detail> {
         let key = rotation.key(Role::Old).ok_or_else(|| lost("the old key's id is not known"))?;
         let switch = self.world.provider.switch().ok_or_else(|| lost("the provider cannot disable a key"))?;
-        match switch.set(key, on).await {
-            Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(rotation, key, failure).await,
-            set => set.map(|()| Detail::Nothing),
-        }
+        switch.set(key, on).await.map(|()| Detail::Nothing)
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Hands<'a> {
     pub(super) known: Known,
     /// The new key's value, from its creation to the end of this process.
     pub(super) value: Option<Secret>,
+    /// A value that a person handed over, until it is taken.
+    pub(super) handed: Option<Secret>,
     /// When the wait that is on began, if it began in this process.
     pub(super) waiting: Option<Duration>,
 }
@@ -44,7 +46,7 @@ pub(super) use endure;
 
 impl Hands<'_> {
     pub(super) fn tries(&self) -> Tries {
-        Tries::new(self.patience)
+        Tries::new(self.patience, self.clock.steady())
     }
 
     /// Waits before another try of a call that failed.
@@ -55,7 +57,7 @@ impl Hands<'_> {
         if failure.refusal().is_some() {
             return Err(failure);
         }
-        let Some(wait) = tries.next(failure.retry_after(), fastrand::f64()) else { return Err(failure) };
+        let Some(wait) = tries.next(self.clock.steady(), failure.retry_after(), fastrand::f64()) else { return Err(failure) };
         tracing::debug!(what = %failure, wait_ms = wait.as_millis(), "trying again");
         self.view.see(&Sight::Retrying { what: &failure.what, wait });
         self.clock.sleep(wait).await;

@@ -57,9 +57,8 @@ impl Known {
         self.prints.clear();
         self.ids.clear();
         // What a given-up key's digest or version was read as is no proof of its successor.
-        let given_up = rotation.formers.len() + rotation.spent.len();
-        if self.formers != given_up {
-            self.formers = given_up;
+        if self.formers != rotation.formers.len() {
+            self.formers = rotation.formers.len();
             self.digests.clear();
             self.versions.iter_mut().for_each(BTreeMap::clear);
         }
@@ -68,7 +67,7 @@ impl Known {
             self.ids.extend(old.id.clone().map(|id| (id, Role::Old)));
         }
         // A key that was given up is, like the old one, what gets replaced.
-        for former in rotation.formers.iter().chain(&rotation.spent) {
+        for former in &rotation.formers {
             self.prints.push((former.fingerprint.clone(), Role::Old));
             self.ids.push((former.id.clone(), Role::Old));
         }

@@ -6,26 +6,24 @@ use chrono::{DateTime, Utc};
 
 use super::{
     hands::{Hands, endure},
-    known::{field, secret_field},
+    known::secret_field,
     witness::{Summons, pass},
 };
 use crate::{
     ids::{Fingerprint, KeyId},
-    playbook::{Span, WriteSource},
-    ports::{Ambiguity, Credential, Failure, Life, Listed, Usage},
-    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Phase, Query, Refusal, Role, settle},
+    playbook::{ProbeLevel, Span},
+    ports::{Ambiguity, Credential, Failure, Life, Question, Usage},
+    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Query, Refusal, Role, may_be_off, serves, settle, widened, written},
     record::Detail,
     rotation::Rotation,
     secret::Secret,
     sight::Sight,
 };
 
-/// How far our clock and the provider's may be apart: a key that is older than that beside our first create is not ours.
-const SKEW: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
 /// How many refusals in a row prove that a key is dead, each beside a successful call with the other key.
 const REFUSALS: u8 = 3;
-/// Between two looks at what may change at any moment.
-pub(super) const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// Between two probes of a key.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// How long read endpoints of one store may disagree before it counts as a missing proof.
 const CONVERGE_WITHIN: Duration = Duration::from_secs(120);
 
@@ -61,13 +59,10 @@ impl Hands<'_> {
         let traits = self.world.provider.traits();
         let named = traits.ambiguity != Ambiguity::Unnamed;
         let second = chrono::TimeDelta::seconds(1);
-        let mut ours = rotation.tombstones.clone();
-        ours.extend(rotation.new.iter().chain(&rotation.formers).map(|key| key.id.clone()));
-        ours.extend(rotation.key(Role::Old).cloned());
+        let ours = rotation.accounted();
         let began = self.clock.steady();
         loop {
             let listed = endure!(self, self.world.provider.list());
-            let held = if named { Vec::new() } else { self.in_stores(&listed).await? };
             // A lost create may land a little later, but a key made long after it is somebody else's.
             let last = rotation.unsure_create.unwrap_or(rotation.last) + traits.listed_within + second;
             let candidates = listed.iter().map(|key| Candidate {
@@ -75,14 +70,11 @@ impl Hands<'_> {
                 named_ours: key.name.as_ref().is_some_and(|name| rotation.names.contains(name)),
                 // What was there before our first create is not ours, listed then or not.
                 known: rotation.plan.listed.contains(&key.id)
-                    || key.created_at.zip(rotation.first_create).is_some_and(|(made, first)| made < first - SKEW),
+                    || key.created_at.zip(rotation.first_create).is_some_and(|(made, first)| made < first - second),
                 made_since: key.created_at.zip(rotation.first_create).map(|(made, first)| made >= first - second && made <= last),
-                // Where the provider does not tell, nobody knows.
-                used: key.last_used.is_some() || self.world.provider.usage().is_none(),
-                held: held.contains(&key.id),
+                used: key.last_used.is_some(),
             });
-            let missing = rotation.lost_creates.saturating_sub(rotation.strays);
-            match settle(candidates, &ours, missing, named) {
+            match settle(candidates, &ours, named) {
                 Leftover::Stray(id) => return Ok((Answer::No, Detail::Stray { id })),
                 Leftover::Unclear(id) => {
                     let said = format!("key {id} appeared at the provider, and nothing shows that this rotation made it");
@@ -96,23 +88,7 @@ impl Hands<'_> {
         }
     }
 
-    /// The listed keys that the stores hold now.
-    async fn in_stores(&mut self, listed: &[Listed]) -> Result<Vec<KeyId>, Failure> {
-        let mut held = Vec::new();
-        for place in 0..self.world.stores.len() {
-            let (Some(spec), Some(snapshot)) = (self.book.stores.get(place), endure!(self, self.world.stores[place].read())) else {
-                continue;
-            };
-            let id = field(spec, WriteSource::Id).and_then(|name| snapshot.fields.get(name)).map(|id| KeyId::new(id.reveal()));
-            held.extend(id.clone());
-            if let Some(secret) = snapshot.fields.get(secret_field(spec)) {
-                let credential = Credential { id, secret: secret.duplicate() };
-                held.extend(endure!(self, self.world.provider.identify(&credential, listed)).map(|(id, _)| id));
-            }
-        }
-        Ok(held)
-    }
-
+    /// Cheap calls in a row, then what the playbook asks for beyond that; and the key may do no more than was planned.
     async fn live(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
         let Some(value) = self.new_value(rotation).await? else {
             return Ok((Answer::No, Detail::Reply { said: "the new key's value is gone".into() }));
@@ -128,7 +104,10 @@ impl Hands<'_> {
                 Err(failure) => (row, said) = (0, failure.to_string()),
             }
             if row >= self.book.probe.times {
-                return Ok((Answer::Yes, Detail::Nothing));
+                match self.speaks(&credential).await {
+                    Ok(spoken) => return self.allowed(rotation, spoken).await,
+                    Err(why) => (row, said) = (0, why),
+                }
             }
             if row == 0 {
                 if self.clock.steady().saturating_sub(began) >= within {
@@ -139,29 +118,56 @@ impl Hands<'_> {
         }
     }
 
+    /// One real request with the new key, where the playbook wants one: what it showed, or why it is not good enough.
+    async fn speaks(&mut self, credential: &Credential) -> Result<Option<String>, String> {
+        let spec = self.book.probe.clone();
+        let stream = spec.level == ProbeLevel::Stream;
+        let (Some(port), Some(model)) = (self.world.provider.prompt().filter(|_| spec.level != ProbeLevel::Auth), spec.model) else {
+            return Ok(None);
+        };
+        let began = self.clock.steady();
+        let spoken = port.prompt(credential, &Question { model: &model, stream }).await.map_err(|failure| failure.to_string())?;
+        let took = self.clock.steady().saturating_sub(began);
+        serves(spoken.life == Life::Alive, stream.then_some(spoken.pieces), took, spec.within.0)
+            .map_err(|why| format!("{model}: {why}"))?;
+        let pieces = spoken.pieces.map_or_else(String::new, |pieces| format!(" in {pieces} pieces"));
+        let room: Vec<String> = spoken.room.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let room = if room.is_empty() { String::new() } else { format!("; {}", room.join(", ")) };
+        Ok(Some(format!("{model} answered the new key within {} ms{pieces}{room}", took.as_millis())))
+    }
+
+    /// A key that came with more than was planned is not used.
+    async fn allowed(&mut self, rotation: &Rotation, spoken: Option<String>) -> Result<(Answer, Detail), Failure> {
+        let planned = &rotation.plan.attributes.new;
+        if let (false, Some(key)) = (planned.is_empty(), rotation.key(Role::New)) {
+            let provider = self.world.provider.clone();
+            if let Some(port) = provider.attributes() {
+                let has = endure!(self, port.of(key));
+                let more = widened(planned, &has);
+                if !more.is_empty() {
+                    let said = format!("the new key may do more than was planned: {}", more.join(", "));
+                    return Ok((Answer::Bad, Detail::Reply { said }));
+                }
+            }
+        }
+        Ok((Answer::Yes, spoken.map_or(Detail::Nothing, |said| Detail::Reply { said })))
+    }
+
     /// A store's value, compared with what the phase's write was to change.
     async fn current(&mut self, rotation: &Rotation, place: usize) -> Result<(Answer, Detail), Failure> {
         let snapshot = endure!(self, self.world.stores[place].read());
         let role = self.book.stores.get(place).and_then(|spec| self.known.shown(spec, snapshot.as_ref()));
         let version = snapshot.map(|snapshot| snapshot.version);
         let base = rotation.bases.get(place).cloned().flatten();
-        let promoting = matches!(rotation.state.phase, Phase::Promote(_));
-        let detail = match &version {
-            Some(version) => Detail::Wrote { version: version.clone() },
-            None => Detail::Nothing,
+        let answer = written(&rotation.state, role, version != base);
+        let detail = match (answer, version) {
+            (Answer::Yes | Answer::Late, Some(version)) => Detail::Wrote { version },
+            (Answer::Foreign, _) => Detail::Reply {
+                said: format!("{} holds a value that is neither the old nor the new key", self.world.stores[place].locator()),
+            },
+            _ => Detail::Nothing,
         };
-        Ok(match (role, promoting) {
-            (Some(Role::New), true) => (Answer::Yes, detail),
-            (Some(Role::Old), true) => (Answer::No, Detail::Nothing),
-            (Some(Role::Old), false) if version != base => (Answer::Yes, detail),
-            (Some(Role::Old), false) => (Answer::No, Detail::Nothing),
-            (Some(Role::New), false) => (Answer::Late, detail),
-            _ if version == base => (Answer::No, Detail::Nothing),
-            _ => {
-                let said = format!("{} holds a value that is neither the old nor the new key", self.world.stores[place].locator());
-                (Answer::Foreign, Detail::Reply { said })
-            }
-        })
+        Ok((answer, detail))
     }
 
     async fn converged(&mut self, rotation: &Rotation, place: usize) -> Result<(Answer, Detail), Failure> {
@@ -298,7 +304,14 @@ impl Hands<'_> {
         for print in self.printed(rotation, role) {
             last = self.refused(rotation, &print, control.as_ref()).await?;
             if last.0 != Answer::Yes {
-                break;
+                return Ok(last);
+            }
+        }
+        if let Some(key) = rotation.key(role).filter(|_| may_be_off(&rotation.state, role)) {
+            let listed = endure!(self, self.world.provider.list());
+            if listed.iter().any(|listed| listed.id == *key) {
+                let said = format!("the provider refuses key {key}, but still lists it: it is disabled, not deleted");
+                return Ok((Answer::No, Detail::Reply { said }));
             }
         }
         Ok(last)
@@ -307,8 +320,8 @@ impl Hands<'_> {
     /// The keys that must be dead, or are in use: every one that had this role and is still of interest.
     fn printed(&self, rotation: &Rotation, role: Role) -> Vec<(Option<KeyId>, Fingerprint)> {
         let dead = |id: &KeyId| rotation.tombstones.contains(id);
-        let given_up = rotation.formers.iter().chain(&rotation.spent).filter(|key| dead(&key.id));
-        let former = given_up.map(|key| (Some(key.id.clone()), key.fingerprint.clone()));
+        let former =
+            rotation.formers.iter().filter(|former| dead(&former.id)).map(|former| (Some(former.id.clone()), former.fingerprint.clone()));
         let old = rotation.plan.old.as_ref().filter(|_| rotation.plan.rules.kind == Kind::Rotate);
         match role {
             Role::New => rotation.new.iter().map(|new| (Some(new.id.clone()), new.fingerprint.clone())).collect(),
@@ -325,10 +338,13 @@ impl Hands<'_> {
         let (name, other) =
             if rotation.new.as_ref().is_some_and(|new| new.fingerprint == *print) { ("new", "old") } else { ("old", "new") };
         let Some(secret) = self.value_of(rotation, &[(id.clone(), print.clone())]).await? else {
-            let gone = match id {
-                Some(id) => endure!(self, self.unlisted(id)),
-                None => true,
-            };
+            let listed = endure!(self, self.world.provider.list());
+            if self.world.provider.by_person().is_some_and(|person| !person.lists()) {
+                let said =
+                    format!("the {name} value is no longer readable, and the provider lists no keys: nothing can show that it is dead");
+                return Ok((Answer::No, Detail::Reply { said }));
+            }
+            let gone = id.as_ref().is_none_or(|id| listed.iter().all(|key| key.id != *id));
             let said = format!("the {name} value is no longer readable; the provider's listing was asked instead");
             return Ok((if gone { Answer::Yes } else { Answer::No }, Detail::Reply { said }));
         };
@@ -337,21 +353,26 @@ impl Hands<'_> {
         let began = self.clock.steady();
         let mut row = 0;
         loop {
-            let refused = matches!(self.world.provider.probe(&dying).await, Ok(Life::Dead));
-            let works = match control {
-                Some(control) => matches!(self.world.provider.probe(control).await, Ok(Life::Alive)),
-                None => false,
+            let shown = self.world.provider.probe(&dying).await;
+            let beside = match control {
+                Some(control) => Some(self.world.provider.probe(control).await),
+                None => None,
             };
-            row = if refused && works { row + 1 } else { 0 };
+            row = if shown == Ok(Life::Dead) && beside == Some(Ok(Life::Alive)) { row + 1 } else { 0 };
             if row >= REFUSALS {
                 let said = format!("the provider refused the {name} key {REFUSALS} times in a row and took the {other} one each time");
                 return Ok((Answer::Yes, Detail::Reply { said }));
             }
             if row == 0 && self.clock.steady().saturating_sub(began) >= within {
-                let said = if refused {
-                    format!("the provider refuses the {other} key too")
-                } else {
-                    format!("the provider still accepts the {name} key")
+                let said = match (shown, beside) {
+                    (Ok(Life::Alive), _) => format!("the provider still accepts the {name} key"),
+                    // Whoever cannot be asked has neither accepted nor refused it: it is asked again when that is possible.
+                    (Err(failure), _) | (_, Some(Err(failure))) if failure.refusal().is_none() => return Err(failure),
+                    (Ok(Life::Dead), None) => {
+                        format!("the provider refuses the {name} key, and there is no value of the {other} one to try beside it")
+                    }
+                    (Ok(Life::Dead), _) => format!("the provider refuses the {other} key too"),
+                    _ => format!("the provider neither accepts nor refuses the {name} key"),
                 };
                 return Ok((Answer::No, Detail::Reply { said }));
             }
@@ -360,7 +381,7 @@ impl Hands<'_> {
     }
 
     /// The value of one of these keys, from any version that a store still has.
-    async fn value_of(&mut self, rotation: &Rotation, keys: &[(Option<KeyId>, Fingerprint)]) -> Result<Option<Secret>, Failure> {
+    pub(super) async fn value_of(&mut self, rotation: &Rotation, keys: &[(Option<KeyId>, Fingerprint)]) -> Result<Option<Secret>, Failure> {
         for place in 0..self.world.stores.len() {
             let Some(spec) = self.book.stores.get(place) else { continue };
             for (version, _) in rotation.versions.get(place).into_iter().flatten().rev() {

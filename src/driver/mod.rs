@@ -5,6 +5,7 @@
 
 mod effects;
 mod examine;
+mod handed;
 mod hands;
 mod known;
 mod looks;
@@ -21,10 +22,11 @@ use self::{hands::Hands, known::Known};
 use crate::{
     playbook::Playbook,
     ports::{Clock, Failure, Gate, Journal, JournalError, Lease, Note, World},
-    protocol::{Action, Event, Illegal, Pause, allows, apply, decide, gated, left},
+    protocol::{Action, Effect, Event, Illegal, Pause, Unfit, allows, apply, decide, gated, left},
     record::{Detail, Waiting},
     retry::{Patience, Tries},
     rotation::{Broken, Rotation},
+    secret::Secret,
     sight::{Sight, View},
 };
 
@@ -54,6 +56,8 @@ pub struct Runner<'a> {
     pub patience: Patience,
     /// Longer waits are left to the journal, and the run ends.
     pub longest_wait: Duration,
+    /// A new key's value that a person hands over, where a person makes them.
+    pub handed: Option<&'a Secret>,
 }
 
 /// Between two tries of what cannot be reached, while a leaked key waits for its time.
@@ -71,6 +75,9 @@ pub enum Halt {
     /// The records and the protocol disagree.
     #[error("this is a defect of keyroll; nothing was done: {0}")]
     Defect(#[from] Illegal),
+    /// What a person handed over is no new key; it is waited for another one.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
     /// The records do not fold.
     #[error("the journal cannot be trusted: {0}")]
     Broken(#[from] Broken),
@@ -92,9 +99,10 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
         patience: runner.patience,
         known,
         value: None,
+        handed: runner.handed.map(Secret::duplicate),
         waiting: None,
     };
-    let mut lost = Tries::new(runner.patience);
+    let mut lost = None;
     loop {
         if let Some(note) = runner.journal.collect(lease).await? {
             hear(runner, &mut hands, rotation, lease, note).await?;
@@ -167,7 +175,7 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
                 rest(runner, BETWEEN).await;
             }
             Some(what) => back_off(runner, &mut hands, &mut lost, what).await?,
-            None => lost = if matches!(event, Event::Did(_)) { Tries::new(runner.patience) } else { lost },
+            None => lost = lost.filter(|_| !matches!(event, Event::Did(_))),
         }
     }
 }
@@ -187,6 +195,10 @@ async fn step(runner: &Runner<'_>, hands: &mut Hands<'_>, rotation: &Rotation, a
     hands.known.update(rotation);
     let (event, detail) = match action {
         Action::Stop => return Ok(Step::Left),
+        Action::Do(Effect::Create) if rotation.plan.rules.by_person => match hands.take(rotation).await? {
+            Some(detail) => (Event::Did(Effect::Create), detail),
+            None => return Ok(unasked(runner, rotation).await),
+        },
         Action::Do(effect) => hands.perform(rotation, effect).await?,
         Action::Intend(effect) => (Event::Intended(effect), hands.intend(rotation, effect).await?),
         Action::Park(pause) => (Event::Parked(pause), hands.park(rotation, pause).await?),
@@ -226,6 +238,17 @@ impl Runner<'_> {
     }
 }
 
+/// A person has to do something first. Meanwhile a leaked key's time may come.
+async fn unasked(runner: &Runner<'_>, rotation: &Rotation) -> Step {
+    match runner.revokes_in(rotation) {
+        Some(time) if time <= runner.longest_wait && !runner.stop.is_cancelled() => {
+            rest(runner, time).await;
+            Step::Again
+        }
+        _ => Step::Left,
+    }
+}
+
 /// A short part of a longer wait; a stop ends it.
 async fn rest(runner: &Runner<'_>, time: Duration) {
     tokio::select! {
@@ -253,8 +276,10 @@ async fn commit(
 }
 
 /// Between two tries of an effect whose outcome was lost; the reading between them has its own patience.
-async fn back_off(runner: &Runner<'_>, hands: &mut Hands<'_>, lost: &mut Tries, what: String) -> Result<(), Halt> {
-    let Some(wait) = lost.next(None, fastrand::f64()) else { return Err(Failure::unknown(what).into()) };
+async fn back_off(runner: &Runner<'_>, hands: &mut Hands<'_>, lost: &mut Option<Tries>, what: String) -> Result<(), Halt> {
+    let now = runner.clock.steady();
+    let tries = lost.get_or_insert_with(|| Tries::new(runner.patience, now));
+    let Some(wait) = tries.next(now, None, fastrand::f64()) else { return Err(Failure::unknown(what).into()) };
     hands.view.see(&Sight::Retrying { what: &what, wait });
     runner.clock.sleep(wait).await;
     Ok(())

@@ -10,9 +10,9 @@ use super::{
 use crate::{
     ids::{Fingerprint, KeyId},
     playbook::{Instances, OnTimeout, Playbook, WriteSource},
-    ports::{Ambiguity, Clock, Credential, Life, Listed, Problem, Snapshot, World},
-    protocol::{self, Kind, Role, Rules},
-    record::{ConsumerPlan, OldKey, Plan, StorePlan},
+    ports::{Ambiguity, Clock, Credential, Failure, Life, Listed, Problem, Snapshot, World},
+    protocol::{self, Kind, Role, Rules, widened},
+    record::{Attributes, ConsumerPlan, OldKey, Plan, StorePlan},
     secret::Secret,
 };
 
@@ -67,6 +67,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
     }
     let mut known = Known::new(&overrides.salt, world.stores.len());
     let (kind, old) = old_key(world, book, overrides, &listed, &snapshots, &mut known, &mut found).await;
+    let attributes = attributes(world, book, old.as_ref().and_then(|old| old.id.as_ref()), &mut found).await;
     let consumers = consumers(world, book, clock, kind, &mut known, &mut found).await;
     if !found.problems.is_empty() {
         return Err(found.problems);
@@ -87,11 +88,51 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         consumers,
         waits,
         notes: found.notes,
+        attributes,
+        page: world.provider.by_person().map(|person| person.page()),
         approved: None,
         begun: None,
-        leaked: None,
     };
     Ok(plan)
+}
+
+/// What the old key may do, and what the new one will be allowed: never more.
+async fn attributes(world: &World, book: &Playbook, old: Option<&KeyId>, found: &mut Findings) -> Attributes {
+    let (enforces, limits) = (world.provider.enforces(), &book.limits);
+    let asked = [
+        ("monthly", limits.monthly.is_some(), enforces.monthly),
+        ("alerts", !limits.alerts.is_empty(), enforces.alerts),
+        ("requests_per_minute", limits.requests_per_minute.is_some(), enforces.rate),
+    ];
+    for (field, asked, enforced) in asked {
+        if asked && !enforced {
+            let guarded = world.provider.guard().filter(|_| field != "requests_per_minute");
+            let who = guarded.map_or_else(String::new, |guard| format!("; keyroll doctor holds it against that of {}", guard.whose()));
+            found.notes.push(format!("`limits.{field}` is not enforceable here: {} has no such limit on a key{who}", book.provider.kind));
+        }
+    }
+    let Some(port) = world.provider.attributes() else { return Attributes::default() };
+    let mut attributes = Attributes::default();
+    let read = async {
+        if let Some(old) = old {
+            attributes.old = port.of(old).await?;
+        }
+        attributes.new = port.planned(old, limits).await?;
+        Ok::<_, Failure>(())
+    };
+    if let Err(failure) = read.await {
+        found.problems.push(failure.into());
+        return attributes;
+    }
+    if old.is_some() {
+        for name in widened(&attributes.old, &attributes.new) {
+            found.problems.push(Problem::new(
+                format!("the new key would be allowed more than the old one: {name}"),
+                "ask for no more than the old key has, or widen the old key at the provider first, so that it is a decision of its own",
+            ));
+        }
+    }
+    attributes
 }
 
 /// What the protocol needs of the playbook and the provider.
@@ -102,6 +143,8 @@ pub(super) fn plan_rules(world: &World, book: &Playbook, kind: Kind, proved: boo
         disables: book.revoke.disable_for.is_some(),
         asks_use: book.revoke.idle_for.is_some(),
         replays: world.provider.traits().ambiguity == Ambiguity::Replayed,
+        by_person: world.provider.by_person().is_some(),
+        revokes: world.provider.by_value().is_none() && world.provider.by_person().is_none_or(|person| person.revokes()),
         on_timeout: match book.verify.on_timeout {
             OnTimeout::Rollback => protocol::OnTimeout::Rollback,
             OnTimeout::Hold => protocol::OnTimeout::Hold,

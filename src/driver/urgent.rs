@@ -12,7 +12,7 @@ use crate::{
     playbook::{Instances, Playbook, WriteSource},
     ports::{Clock, Credential, Got, Listed, Problem, Snapshot, World},
     protocol::Kind,
-    record::{ConsumerPlan, OldKey, Plan, StorePlan},
+    record::{Attributes, ConsumerPlan, OldKey, Plan, StorePlan},
 };
 
 /// How long one reading may take before an emergency goes on without it.
@@ -118,9 +118,10 @@ pub async fn urgent(
             .collect(),
         waits: waits(book),
         notes,
+        attributes: Attributes::default(),
+        page: world.provider.by_person().map(|person| person.page()),
         approved: None,
         begun: None,
-        leaked: None,
     };
     Ok((plan, unread))
 }

@@ -1,13 +1,15 @@
 //! What stands ready for a rotation and what does not, before anybody needs it. Reads only.
 
-use std::{os::unix::fs::PermissionsExt as _, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     driver::{self, Overrides},
-    playbook::{Instances, Playbook, SecretRef, Span},
-    ports::{Clock, Journal, Problem, Secrets, World},
+    ids::KeyId,
+    playbook::{Instances, Playbook, SecretRef, Span, quoted},
+    ports::{Clock, Failure, Journal, Problem, Secrets, World},
+    protocol::widened,
     record::OldKey,
     rotation::Rotation,
 };
@@ -90,11 +92,49 @@ pub async fn playbook(
     }
     if let Some(old) = &examined.old {
         lines.push(age(old, book.every, clock.now()));
+        if let Some(id) = &old.id {
+            lines.extend(allowed(world, book, id).await);
+        }
     }
+    lines.extend(guarded(world, book).await);
     if let Some(pass) = &examined.consumers {
         lines.extend(consumers(book, pass, open.is_some()));
     }
     lines
+}
+
+/// Whether the key in use may do more than the playbook says: it was made before the playbook said so, or somebody changed it.
+async fn allowed(world: &World, book: &Playbook, key: &KeyId) -> Option<Line> {
+    let port = world.provider.attributes()?;
+    let both = async { Ok::<_, Failure>((port.of(key).await?, port.planned(Some(key), &book.limits).await?)) };
+    Some(match both.await {
+        Ok((has, planned)) => match widened(&planned, &has) {
+            more if more.is_empty() => Line::well("limits", format!("key {key} may do no more than the playbook says")),
+            more => {
+                let what = format!("key {key} may do more than the playbook says: {}", more.join(", "));
+                Line::odd("limits", what, format!("keyroll run {}    (the new key gets the playbook's limits)", quoted(&book.source.name)))
+            }
+        },
+        Err(failure) => Line::ill("limits", failure.into()),
+    })
+}
+
+/// The playbook's monthly limit and alerts against what the account has: nobody but a person changes those.
+async fn guarded(world: &World, book: &Playbook) -> Option<Line> {
+    let (guard, wanted) = (world.provider.guard()?, book.limits.monthly?);
+    let fix = |what: &str| format!("{what} at the provider, for {}", guard.whose());
+    Some(match guard.monthly().await {
+        Err(failure) => Line::ill("limits", failure.into()),
+        Ok((None, _)) => Line::odd("limits", format!("{} has no monthly limit", guard.whose()), fix(&format!("set one of {wanted} USD"))),
+        Ok((Some(most), _)) if most > wanted => {
+            let what = format!("{} may spend {most} USD in a month, and the playbook says {wanted}", guard.whose());
+            Line::odd("limits", what, fix(&format!("lower it to {wanted} USD")))
+        }
+        Ok((Some(most), alerts)) => match book.limits.alerts.iter().find(|percent| !alerts.contains(percent)) {
+            Some(missing) => Line::odd("limits", format!("{} tells nobody at {missing} %", guard.whose()), fix("add that alert")),
+            None => Line::well("limits", format!("{} may spend {most} USD in a month", guard.whose())),
+        },
+    })
 }
 
 async fn references(all: &[SecretRef], secrets: &dyn Secrets) -> Vec<Line> {
@@ -102,9 +142,6 @@ async fn references(all: &[SecretRef], secrets: &dyn Secrets) -> Vec<Line> {
     for reference in all {
         if let Err(failure) = secrets.read(reference).await {
             lines.push(Line::ill("configuration", failure.into()));
-        } else if let Some(mode) = open_to_others(reference) {
-            let what = format!("{reference} can be read by others (mode {mode:04o})");
-            lines.push(Line::odd("configuration", what, format!("chmod 600 {}", reference.to_string().trim_start_matches("file:"))));
         }
     }
     if lines.is_empty() {
@@ -116,14 +153,6 @@ async fn references(all: &[SecretRef], secrets: &dyn Secrets) -> Vec<Line> {
         lines.push(Line::well("configuration", what));
     }
     lines
-}
-
-/// The mode of a secret's file that more than its owner may read; platforms mount a container's secrets readable inside of it.
-fn open_to_others(reference: &SecretRef) -> Option<u32> {
-    let SecretRef::File(path) = reference else { return None };
-    let mounted = ["/var/run/secrets/", "/run/secrets/"].iter().any(|place| path.starts_with(place));
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
-    (!mounted && mode & 0o077 != 0).then_some(mode)
 }
 
 async fn clocks(world: &World, now: DateTime<Utc>) -> Vec<Line> {

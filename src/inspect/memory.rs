@@ -51,6 +51,7 @@ pub struct Memory {
     tombstones: BTreeSet<(String, KeyId)>,
     busy_names: BTreeSet<(String, String)>,
     busy: BTreeSet<(String, KeyId)>,
+    kept: BTreeSet<(String, KeyId)>,
     adopted: Vec<String>,
 }
 
@@ -79,6 +80,7 @@ impl Memory {
         for decreed in decrees {
             match &decreed.decree {
                 Decree::Tombstone { provider, key, .. } => drop(memory.tombstones.insert((provider.clone(), key.clone()))),
+                Decree::Kept { provider, key, .. } => drop(memory.kept.insert((provider.clone(), key.clone()))),
                 Decree::Adopted { journal, .. } => memory.adopted.push(journal.clone()),
                 _ => {}
             }
@@ -110,6 +112,11 @@ impl Memory {
     /// Whether this id is dead for good.
     pub fn tombstoned(&self, provider: &str, key: &KeyId) -> bool {
         self.tombstones.contains(&(provider.to_owned(), key.clone()))
+    }
+
+    /// Whether a person was asked about this key, and keeps it.
+    pub fn kept(&self, provider: &str, key: &KeyId) -> bool {
+        self.kept.contains(&(provider.to_owned(), key.clone()))
     }
 
     /// Whether marks of this journal are no longer refused.

@@ -73,6 +73,10 @@ pub struct Survey {
     pub oddities: Vec<Oddity>,
     /// What could not be read.
     pub gaps: Vec<Failure>,
+    /// Whether the provider's listing is among that.
+    pub unlisted: bool,
+    /// Stores that serve a value whose key nobody can tell.
+    pub unproved: Vec<String>,
 }
 
 /// Reads everything and judges; changes nothing.
@@ -91,11 +95,16 @@ pub async fn survey(site: &Site<'_>, journal: Option<&dyn Journal>, memory: &Mem
             let proved = holdings.prove(site.world, &listed).await;
             let unproved = proved.is_err();
             survey.gaps.extend(proved.err());
+            let nameless = |held: &&stores::Held| held.current && held.proved.is_none() && held.claim.is_none();
+            survey.unproved = holdings.held.iter().filter(nameless).map(|held| held.store.clone()).collect();
             let provider = site.world.provider.describe();
             let judge = |listed: Listed| Key { fate: fate(&traces(&listed, &provider, memory, &holdings, salt, unproved)), listed };
             survey.keys = listed.into_iter().map(judge).collect();
         }
-        Err(failure) => survey.gaps.push(failure),
+        Err(failure) => {
+            survey.unlisted = true;
+            survey.gaps.push(failure);
+        }
     }
     survey.oddities.extend(served(&holdings, memory, salt));
     survey.oddities.extend(marks(site, journal, memory, &mut survey.gaps).await);
@@ -127,6 +136,7 @@ fn traces(listed: &Listed, provider: &str, memory: &Memory, holdings: &Holdings,
         current,
         older,
         used: listed.last_used.is_some(),
+        kept: memory.kept(provider, &listed.id),
     }
 }
 
@@ -189,18 +199,31 @@ pub async fn sweep(
         if survey.open.is_some() {
             break;
         }
-        let decree = Decree::Tombstone {
-            playbook: site.book.name.clone(),
-            provider: site.world.provider.describe(),
-            key: key.listed.id.clone(),
-            because: reason(because).to_owned(),
-        };
-        let decreed = journal.decree(clock.now(), by, decree).await?;
-        let Some(tombstone) = Tombstone::decreed(&decreed) else { continue };
-        let failure = delete(site.world, &tombstone).await.err();
-        swept.push(Swept { key: key.listed.id.clone(), failure });
+        swept.push(bury(site, journal, clock, by, &key.listed.id, reason(because)).await?);
     }
     Ok(swept)
+}
+
+/// Declares one exact key dead for good, and then deletes it.
+///
+/// # Errors
+/// Where the journal cannot be written: nothing was deleted then.
+pub async fn bury(
+    site: &Site<'_>,
+    journal: &dyn Journal,
+    clock: &dyn Clock,
+    by: &str,
+    key: &KeyId,
+    because: &str,
+) -> Result<Swept, JournalError> {
+    let (playbook, provider) = (site.book.name.clone(), site.world.provider.describe());
+    let decree = Decree::Tombstone { playbook, provider, key: key.clone(), because: because.to_owned() };
+    let decreed = journal.decree(clock.now(), by, decree).await?;
+    let failure = match Tombstone::decreed(&decreed) {
+        Some(tombstone) => delete(site.world, &tombstone).await.err(),
+        None => None,
+    };
+    Ok(Swept { key: key.clone(), failure })
 }
 
 /// Why, in words.

@@ -42,6 +42,8 @@ pub(super) struct Address {
     pub shown: String,
     /// How long a lease lasts unless it is renewed.
     pub lease: Duration,
+    /// The passwords that may be sent, to be kept out of what the server says.
+    pub passwords: Vec<Secret>,
 }
 
 impl Address {
@@ -63,14 +65,24 @@ impl Address {
                 return Err(wrong(format!("has a parameter `{}` that keyroll does not know: leave it out", name.escape_debug())));
             }
         }
-        let shown = shown(&url, &pairs);
+        let (shown, passwords) = (shown(&url, &pairs), passwords(&url, &pairs));
         let ours: Vec<_> = pairs.iter().filter(|(name, _)| name != OURS).collect();
         url.query_pairs_mut().clear().extend_pairs(ours);
         if !pairs.iter().any(|(name, _)| name == "application_name") {
             url.query_pairs_mut().append_pair("application_name", "keyroll");
         }
-        Ok(Self { url: Secret::new(url), shown, lease })
+        Ok(Self { url: Secret::new(url), shown, lease, passwords })
     }
+}
+
+fn passwords(url: &Url, pairs: &[(String, String)]) -> Vec<Secret> {
+    let decoded = |text: &str| {
+        url::form_urlencoded::parse(format!("p={}", text.replace('+', "%2B")).as_bytes()).next().map(|(_, text)| text.into_owned())
+    };
+    let by_query = pairs.iter().filter(|(name, _)| name == "password").map(|(_, text)| text.clone());
+    let by_variable = std::env::var("PGPASSWORD").ok();
+    let all = url.password().and_then(decoded).into_iter().chain(by_query).chain(by_variable);
+    all.filter(|text| !text.is_empty()).map(Secret::new).collect()
 }
 
 /// The URL for people.

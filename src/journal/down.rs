@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use crate::ports::JournalError;
+use crate::{ports::JournalError, secret::Secret};
 
 /// What SQLite said. Result codes: <https://sqlite.org/rescode.html>; the low byte is the kind.
 pub(super) fn sqlite(place: &Path, error: &sqlx::Error) -> JournalError {
@@ -35,13 +35,17 @@ pub(super) fn file(doing: &str, place: &Path, error: &io::Error) -> JournalError
     JournalError::Down(format!("cannot {doing} {}: {error}; {advice}", place.display()))
 }
 
-/// What PostgreSQL said. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. `place` holds no password.
-pub(super) fn postgres(place: &str, error: &sqlx::Error) -> JournalError {
+/// What PostgreSQL said. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>. `place` holds no password; where the
+/// server says one back, nothing of what it says is passed on.
+pub(super) fn postgres(place: &str, passwords: &[Secret], error: &sqlx::Error) -> JournalError {
     let said = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let said =
+        if passwords.iter().any(|password| said.contains(password.reveal())) { "what it says holds the password".to_owned() } else { said };
     let code = code(error).unwrap_or_default();
     let text = match (code.as_str(), error) {
-        ("28P01", _) => format!("{place} does not accept the password ({said}): set PGPASSWORD, a .pgpass file or KEYROLL_JOURNAL"),
-        ("28000", _) => format!("{place} does not let this user in ({said}): see its pg_hba.conf and `sslmode`"),
+        // Nothing that is said before it has let us in: a password that was sent in the clear may come back.
+        ("28P01", _) => format!("{place} does not accept the password: set PGPASSWORD, a .pgpass file or KEYROLL_JOURNAL"),
+        ("28000", _) => format!("{place} does not let this user in: see its pg_hba.conf and `sslmode`"),
         ("3D000", _) => format!("{place}: {said}; make it: createdb"),
         ("42501", _) => format!(
             "{place}: {said}; let its owner run: CREATE SCHEMA keyroll AUTHORIZATION the_user (to read: GRANT USAGE on it, SELECT on its tables)"

@@ -21,6 +21,7 @@ const DECREE: &str = "INSERT INTO decree (seq, body, hash) VALUES ($1, $2, $3) O
 const CLAIM: &str = "INSERT INTO claim (identity, rotation) VALUES ($1, $2) ON CONFLICT (identity) DO NOTHING";
 const BEGIN_ROTATION: &str =
     "INSERT INTO rotation (id, name, epoch, seq, head, held) VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (id) DO NOTHING";
+const SEEN: &str = "SELECT COUNT(*) AS seen FROM rotation WHERE name = $1";
 const TAKE_IN: &str = "INSERT INTO rotation (id, name, epoch, seq, head, held) VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (id) DO NOTHING";
 const INSERT: &str = "INSERT INTO event (rotation, seq, epoch, body, hash) VALUES ($1, $2, $3, $4, $5)";
 const ADVANCE: &str =
@@ -127,20 +128,19 @@ impl Ledger {
         chain::verify_decrees(&rows.iter().map(row).collect::<Done<Vec<_>>>()?)
     }
 
-    /// Claims and first record, all or nothing; the answer is the first (sequence, hash).
+    /// Claims and first records, all or nothing; the answer is the last (sequence, hash).
     pub async fn open(&self, opening: Opening<'_>) -> Done<Tip> {
         let rotation = opening.rotation;
-        let record = Record {
-            schema: SCHEMA,
-            rotation: rotation.clone(),
-            seq: 1,
-            epoch: 1,
-            at: opening.at,
-            event: opening.event,
-            detail: opening.detail,
-        };
-        let body = chain::body(&record)?;
-        let tip = Tip { seq: 1, head: chain::link(&chain::root(&rotation), &body) };
+        let first = [(opening.event, opening.detail)].into_iter().chain(opening.then);
+        let mut tip = Tip { seq: 0, head: chain::root(&rotation) };
+        let mut records = Vec::new();
+        for (event, detail) in first {
+            let (rotation, seq) = (rotation.clone(), tip.seq + 1);
+            let record = Record { schema: SCHEMA, rotation, seq, epoch: 1, at: opening.at, event, detail };
+            let body = chain::body(&record)?;
+            tip = Tip { seq, head: chain::link(&tip.head, &body) };
+            records.push((record, body, tip.head.clone()));
+        }
         let mut tx = self.write().await?;
         // In order, so that two openings never wait for each other's claims crosswise.
         for identity in opening.identities.iter().collect::<BTreeSet<_>>() {
@@ -153,11 +153,20 @@ impl Ledger {
                 }
             }
         }
-        let begin = sqlx::query(BEGIN_ROTATION).bind(rotation.as_str()).bind(opening.name).bind(1i64).bind(1i64).bind(&tip.head);
+        if let Some(seen) = opening.seen {
+            // Behind the claims: whoever had them before has committed all of its rotation.
+            let row = sqlx::query(SEEN).bind(opening.name).fetch_one(&mut *tx).await.map_err(|e| (self.explain)(&e))?;
+            if self.count(&row, "seen")? != seen as u64 {
+                return Err(JournalError::Overtaken(opening.name.to_owned()));
+            }
+        }
+        let begin = sqlx::query(BEGIN_ROTATION).bind(rotation.as_str()).bind(opening.name).bind(1i64).bind(small(tip.seq)?).bind(&tip.head);
         if begin.execute(&mut *tx).await.map_err(|e| (self.explain)(&e))?.rows_affected() != 1 {
             return Err(JournalError::Down(format!("it already has a rotation {rotation}: begin again, for a new id")));
         }
-        self.insert(&mut tx, &record, &body, &tip.head).await?;
+        for (record, body, hash) in &records {
+            self.insert(&mut tx, record, body, hash).await?;
+        }
         self.hold(&mut tx, &rotation, 1).await?;
         if let Err(error) = tx.commit().await {
             self.settle(&error, &rotation, 1, None, &tip).await?;

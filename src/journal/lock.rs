@@ -51,14 +51,29 @@ impl Locks {
                 Ok(Some(held)) => return Ok(held),
                 Ok(None) => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Refused::Taken(holder(&path))),
+                Err(_) if self.strange() => {
+                    let place = self.folder.display();
+                    let what = format!(
+                        "{place} is not keyroll's own folder (a link, or others may write to it): remove it, or chmod 700 '{place}'"
+                    );
+                    return Err(Refused::Down(JournalError::Down(what)));
+                }
                 Err(error) => return Err(Refused::Down(down::file("lock", &path, &error))),
             }
         }
     }
 
+    /// Whether somebody else could take lock files away in this folder, or has put it elsewhere.
+    fn strange(&self) -> bool {
+        fs::symlink_metadata(&self.folder).is_ok_and(|found| !found.is_dir() || found.mode() & 0o022 != 0)
+    }
+
     /// `None`: the file was taken away between opening and locking it, so what is locked is no longer the lock.
     fn grab(&self, path: &Path) -> io::Result<Option<Held>> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        if self.strange() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {

@@ -71,17 +71,20 @@ impl PostgresJournal {
     /// [`JournalError::Corrupt`] where it was changed, or a newer keyroll made it.
     pub async fn open(url: &Secret) -> Result<Self, JournalError> {
         let (ledger, beats) = connect(&Address::read(url)?).await?;
-        for _ in 0..MAKING_TRIES {
-            if made(&ledger).await? {
-                break;
+        within(async {
+            for _ in 0..MAKING_TRIES {
+                if made(&ledger).await? {
+                    break;
+                }
+                let (id, salt) = super::new_id_and_salt()?;
+                match ledger.create(&id, &salt, &[SCHEMA], &[lease::TABLE]).await {
+                    Err(error) if down::code(&error).is_some_and(|code| MADE_MEANWHILE.contains(&code.as_str())) => {}
+                    done => done.map_err(|error| (ledger.explain)(&error))?,
+                }
             }
-            let (id, salt) = super::new_id_and_salt()?;
-            match ledger.create(&id, &salt, &[SCHEMA], &[lease::TABLE]).await {
-                Err(error) if down::code(&error).is_some_and(|code| MADE_MEANWHILE.contains(&code.as_str())) => {}
-                done => done.map_err(|error| (ledger.explain)(&error))?,
-            }
-        }
-        Self::of(ledger, beats).await
+            Self::of(ledger, beats).await
+        })
+        .await
     }
 
     /// Opens the journal at this URL only if it has tables: for verbs that only read.
@@ -90,7 +93,7 @@ impl PostgresJournal {
     /// Those of [`PostgresJournal::open`].
     pub async fn open_existing(url: &Secret) -> Result<Option<Self>, JournalError> {
         let (ledger, beats) = connect(&Address::read(url)?).await?;
-        if made(&ledger).await? { Self::of(ledger, beats).await.map(Some) } else { Ok(None) }
+        within(async { if made(&ledger).await? { Self::of(ledger, beats).await.map(Some) } else { Ok(None) } }).await
     }
 
     async fn of(ledger: Ledger, beats: AnyPool) -> Result<Self, JournalError> {
@@ -159,8 +162,8 @@ async fn within<T>(call: impl Future<Output = Result<T, JournalError>>) -> Resul
 
 async fn connect(address: &Address) -> Result<(Ledger, AnyPool), JournalError> {
     sqlx::any::install_default_drivers();
-    let place = address.shown.clone();
-    let explain = Box::new(move |error: &sqlx::Error| down::postgres(&place, error));
+    let (place, passwords) = (address.shown.clone(), address.passwords.iter().map(Secret::duplicate).collect::<Vec<_>>());
+    let explain = Box::new(move |error: &sqlx::Error| down::postgres(&place, &passwords, error));
     // A pool tries a failing connection again and again; the first one alone says what is wrong.
     let first = async {
         let mut connection = AnyConnection::connect(address.url.reveal()).await?;

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::{AnyConnection, Connection as _, Executor as _, any::AnyPoolOptions};
+use sqlx::{Executor as _, any::AnyPoolOptions};
 
 use super::{
     down,
@@ -25,7 +25,7 @@ use crate::{
     record::{Decree, Decreed, Detail, Record},
 };
 
-/// How long a statement waits for another process's write. Writes take milliseconds.
+/// How long the making of a journal waits for another process's; twice that, a statement for another's write. Writes take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The name of the lock that guards the making of a journal; no rotation can have it.
@@ -64,25 +64,22 @@ impl SqliteJournal {
         let path = std::path::absolute(path).map_err(|error| down::file("find", path, &error))?;
         make_file(&path)?;
         sqlx::any::install_default_drivers();
-        // A pool tries a failing connection again and again; the first one alone says what is wrong.
-        let first = async { AnyConnection::connect(&address(&path)).await?.execute("SELECT COUNT(*) FROM sqlite_master").await };
-        first.await.map_err(|error| down::sqlite(&path, &error))?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(PATIENCE * 2)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .after_connect(move |connection, _| {
+        // What sqlx and SQLite set by themselves is what is wanted (a test says so): a busy file is waited for, and synchronous is FULL.
+        let mut options = AnyPoolOptions::new();
+        // One connection, or two queries in a row would open a second one: the first is on its way back while the next is asked for.
+        options = options.max_connections(1).acquire_timeout(PATIENCE * 2);
+        options = options.test_before_acquire(false).idle_timeout(None).max_lifetime(None);
+        if !settings.is_empty() {
+            options = options.after_connect(move |connection, _| {
                 Box::pin(async move {
-                    for setting in ["PRAGMA busy_timeout = 5000", "PRAGMA synchronous = FULL"].iter().chain(settings) {
+                    for setting in settings {
                         connection.execute(*setting).await?;
                     }
                     Ok(())
                 })
-            })
-            .connect_lazy(&address(&path))
-            .map_err(|error| down::sqlite(&path, &error))?;
+            });
+        }
+        let pool = options.connect_lazy(&address(&path)).map_err(|error| down::sqlite(&path, &error))?;
         let place = path.clone();
         let explain = Box::new(move |error: &sqlx::Error| down::sqlite(&place, error));
         let ledger = Ledger { pool, begin: "BEGIN IMMEDIATE", stands: STANDS, leases: None, explain };
@@ -187,6 +184,11 @@ impl Journal for SqliteJournal {
     async fn hashes(&self, rotation: Option<&RotationId>) -> Result<Vec<String>, JournalError> {
         self.ledger.hashes(rotation).await
     }
+
+    /// The last process that closes writes the log into the file, so that the next one, perhaps in an emergency, need not read it.
+    async fn close(&self) {
+        self.ledger.pool.close().await;
+    }
 }
 
 /// Sees to a file that only its owner can read.
@@ -261,6 +263,18 @@ mod tests {
     use crate::protocol::Event;
 
     #[tokio::test]
+    async fn a_record_is_on_the_disk_before_it_counts() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let journal = SqliteJournal::open(&folder.path().join("journal.db")).await?;
+        let number = |pragma| sqlx::query_scalar::<_, i64>(pragma).fetch_one(&journal.ledger.pool);
+        assert_eq!(number("PRAGMA synchronous").await?, 2, "FULL");
+        assert_eq!(number("PRAGMA busy_timeout").await?, 5000);
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&journal.ledger.pool).await?;
+        assert_eq!(mode, "wal");
+        Ok(())
+    }
+
+    #[tokio::test]
     async fn a_full_disk_is_named_and_loses_nothing() -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("journal.db");
@@ -269,8 +283,16 @@ mod tests {
         let rotation = RotationId::new("r1");
         let said = "x".repeat(4000);
         let detail = || Detail::Reply { said: said.clone() };
-        let opening =
-            Opening { rotation: rotation.clone(), name: "n", identities: &[], event: Event::Resumed, detail: detail(), at: Utc::now() };
+        let opening = Opening {
+            rotation: rotation.clone(),
+            name: "n",
+            identities: &[],
+            seen: None,
+            event: Event::Resumed,
+            detail: detail(),
+            then: None,
+            at: Utc::now(),
+        };
         let mut lease = Journal::open(&journal, opening).await?;
         let error = loop {
             match journal.append(&mut lease, Utc::now(), Event::Resumed, detail(), false).await {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    HealthSpec, Job, Occasion, Pointer, Probe, RevokeSpec, Span, VerifySpec, WriteSource,
+    HealthSpec, Job, Limits, Occasion, Pointer, Probe, ProbeLevel, RevokeSpec, Span, VerifySpec, WriteSource,
     parse::Reader,
     tree::{Key, Node, Place},
     words,
@@ -84,11 +84,43 @@ pub(super) fn key_name(reader: &mut Reader, root: &Node, text: &str) -> bool {
 }
 
 pub(super) fn probe(reader: &mut Reader, root: &Node, probe: &Probe) -> bool {
-    let good = (1..=100).contains(&probe.times);
-    if !good {
+    let before = reader.faults.len();
+    if !(1..=100).contains(&probe.times) {
         reader.fault(place(root, "probe", "times"), "a key must be tried at least once", "write 1 to 100");
     }
-    good
+    let asks = probe.level != ProbeLevel::Auth;
+    match &probe.model {
+        None if asks => {
+            reader.fault(place(root, "probe", "level"), "which model is to be asked?", "add `model`, as your services name it");
+        }
+        Some(_) if !asks => {
+            reader.fault(place(root, "probe", "model"), "no model is asked at this level", "write `level: prompt` or `level: stream`");
+        }
+        Some(model) if model.trim().is_empty() => reader.fault(place(root, "probe", "model"), "not a model's name", "name one"),
+        _ => {}
+    }
+    if probe.within == Span::secs(0) {
+        reader.fault(place(root, "probe", "within"), "no answer comes in no time", "write for example `30s`");
+    }
+    reader.faults.len() == before
+}
+
+pub(super) fn limits(reader: &mut Reader, root: &Node, limits: &Limits) -> bool {
+    let before = reader.faults.len();
+    if limits.monthly.is_some_and(|most| !most.is_finite() || most <= 0.0) {
+        reader.fault(place(root, "limits", "monthly"), "not an amount", "write US dollars: `monthly: 200`");
+    }
+    let odd = limits.alerts.iter().any(|percent| !(1..=1000).contains(percent));
+    if odd || limits.alerts.len() > 10 {
+        reader.fault(place(root, "limits", "alerts"), "not parts of an amount", "write percent: `alerts: [50, 80, 150]`");
+    }
+    if !limits.alerts.is_empty() && limits.monthly.is_none() {
+        reader.fault(place(root, "limits", "alerts"), "parts of which amount?", "add `monthly`");
+    }
+    if limits.requests_per_minute == Some(0) {
+        reader.fault(place(root, "limits", "requests_per_minute"), "nobody could call", "write at least 1");
+    }
+    reader.faults.len() == before
 }
 
 pub(super) fn write(reader: &mut Reader, store: &Node, write: &BTreeMap<String, WriteSource>) -> bool {

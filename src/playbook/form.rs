@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{EmergencySpec, HealthSpec, Job, Occasion, Probe, RevokeSpec, Span, VerifySpec, WriteSource};
+use super::{EmergencySpec, HealthSpec, Job, Limits, Occasion, Probe, RevokeSpec, Span, VerifySpec, WriteSource};
 
 /// One key and all that is needed to rotate it.
 #[derive(JsonSchema)]
@@ -40,6 +40,9 @@ pub struct PlaybookForm {
     /// How a new key is tried before any store sees it.
     #[schemars(default)]
     probe: Probe,
+    /// What a key may spend and ask for: put on the new key where the provider can, and never more than the old key has.
+    #[schemars(default)]
+    limits: Limits,
     /// Every place the key lives.
     #[schemars(schema_with = "stores")]
     stores: (),

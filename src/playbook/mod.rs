@@ -23,8 +23,8 @@ pub use fault::Fault;
 pub use form::{NotifyForm, PlaybookForm, StoreForm};
 pub use mask::masked;
 pub use model::{
-    Consumer, EmergencyMode, EmergencySpec, HealthSpec, Instances, Job, Notify, Occasion, OnTimeout, Playbook, Pointer, Probe, ProbeLevel,
-    RevokeSpec, RolloutSpec, Scheme, Store, VerifySpec, WriteSource,
+    Consumer, EmergencyMode, EmergencySpec, HealthSpec, Instances, Job, Limits, Notify, Occasion, OnTimeout, Playbook, Pointer, Probe,
+    ProbeLevel, RevokeSpec, RolloutSpec, Scheme, Store, VerifySpec, WriteSource,
 };
 pub use reference::{SecretRef, quoted};
 pub use render::{render, render_coloured};

@@ -26,6 +26,8 @@ pub struct Playbook {
     pub key_name: String,
     /// How a new key is tried.
     pub probe: Probe,
+    /// What a key may spend and ask for.
+    pub limits: Limits,
     /// Every place the key lives.
     pub stores: Vec<Store>,
     /// In order; the first is the canary.
@@ -100,28 +102,55 @@ impl Playbook {
 }
 
 /// How a new key is tried before any store sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {
-    /// What call is made.
+    /// What calls are made.
     pub level: ProbeLevel,
-    /// How many must succeed in a row.
+    /// How many cheap calls must succeed in a row.
     #[schemars(range(min = 1, max = 100))]
     pub times: u8,
+    /// With `prompt` and `stream`: the model that is asked, as services name it.
+    pub model: Option<String>,
+    /// With `prompt` and `stream`: how long the whole answer may take.
+    pub within: Span,
 }
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { level: ProbeLevel::Auth, times: 3 }
+        Self { level: ProbeLevel::Auth, times: 3, model: None, within: Span::secs(30) }
     }
+}
+
+/// What a key may spend and ask for. Put on the new key where the provider can; elsewhere `plan` says so. Never more than the old key has.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The most it may spend in a month, in US dollars.
+    #[schemars(range(min = 0.01))]
+    pub monthly: Option<f64>,
+    /// When somebody is told, in percent of that: `[50, 80, 150]`.
+    pub alerts: Vec<u32>,
+    /// The most requests in a minute.
+    #[schemars(range(min = 1))]
+    pub requests_per_minute: Option<u32>,
+}
+
+impl Limits {
+    /// Nothing is limited.
+    pub const NONE: Self = Self { monthly: None, alerts: Vec::new(), requests_per_minute: None };
 }
 
 /// What a probe calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeLevel {
-    /// A cheap call that needs a valid key.
+    /// A cheap call that needs a valid key, and costs nothing.
     Auth,
+    /// The same, then one real request for at most 16 tokens.
+    Prompt,
+    /// The same, then one real request whose answer is streamed to its end.
+    Stream,
 }
 
 /// One place the key lives.

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Block, Consumer, EmergencySpec, Fault, HealthSpec, Instances, Job, Notify, Occasion, Playbook, Probe, RevokeSpec, RolloutSpec, Seg,
-    Source, Span, Store, VerifySpec, Window, WriteSource, check, read, tree,
+    Block, Consumer, EmergencySpec, Fault, HealthSpec, Instances, Job, Limits, Notify, Occasion, Playbook, Probe, RevokeSpec, RolloutSpec,
+    Seg, Source, Span, Store, VerifySpec, Window, WriteSource, check, read, tree,
     tree::{Key, Node, Place, Value},
     words,
 };
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "keyroll",
     "name",
     "labels",
@@ -20,6 +20,7 @@ const FIELDS: [&str; 15] = [
     "provider",
     "key_name",
     "probe",
+    "limits",
     "stores",
     "consumers",
     "verify",
@@ -179,6 +180,7 @@ impl Reader {
         let provider = self.provider(root, top);
         let key_name = self.may(root, "key_name", key_name()).filter(|text| check::key_name(self, root, text));
         let probe = self.may(root, "probe", Probe::default()).filter(|probe| check::probe(self, root, probe));
+        let limits = self.may(root, "limits", Limits::default()).filter(|limits| check::limits(self, root, limits));
         let stores = self.stores(root, top);
         let consumers = self.consumers(root, top);
         let verify = self.may(root, "verify", VerifySpec::default()).filter(|verify| check::verify(self, root, verify));
@@ -195,6 +197,7 @@ impl Reader {
             provider: provider?,
             key_name: key_name?,
             probe: probe?,
+            limits: limits?,
             stores: stores?,
             consumers: consumers?,
             emergency: emergency?,

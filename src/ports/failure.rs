@@ -60,6 +60,13 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+    /// What happened and what to do about it, in one line.
+    pub fn told(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}; {}", self.what, hint.replace('\n', " ")),
+            None => self.what.clone(),
+        }
+    }
     /// The protocol's word, if it was refused.
     pub fn refusal(&self) -> Option<Refusal> {
         match self.fate {

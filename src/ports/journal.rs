@@ -15,6 +15,9 @@ pub enum JournalError {
     /// Another rotation is open on the same store or principal.
     #[error("rotation {0} is still open on the same key")]
     Open(RotationId),
+    /// A rotation of this playbook began, and ended, since somebody decided to begin another one.
+    #[error("another keyroll rotated `{0}` while this rotation was being planned")]
+    Overtaken(String),
     /// Another process drives this rotation.
     #[error("rotation {0} is being driven by another keyroll ({1})")]
     Busy(RotationId, String),
@@ -57,10 +60,16 @@ pub struct Opening<'a> {
     pub name: &'a str,
     /// What nobody else may rotate meanwhile.
     pub identities: &'a [Identity],
+    /// How many rotations of that name the journal had when somebody decided to begin this one. With another number there now it does
+    /// not begin: what it was decided on no longer holds, and a key that was due is not rotated twice. None: whatever there is.
+    pub seen: Option<usize>,
     /// The first record.
     pub event: Event,
     /// Its detail: the plan.
     pub detail: Detail,
+    /// A second record that is written with the first one, or not at all: a rotation that begins because of a leak is never there
+    /// without it.
+    pub then: Option<(Event, Detail)>,
     /// The writer's clock.
     pub at: DateTime<Utc>,
 }
@@ -92,7 +101,8 @@ pub trait Journal: Send + Sync {
     fn id(&self) -> &str;
     /// The salt of its fingerprints.
     fn salt(&self) -> &[u8];
-    /// Begins a rotation: claims its identities and writes its first record, all or nothing.
+    /// Begins a rotation: claims its identities and writes its first records, all or nothing. Refused where one is open on an identity,
+    /// or was since `seen`.
     async fn open(&self, opening: Opening<'_>) -> Result<Lease, JournalError>;
     /// Takes a rotation over, with a higher epoch.
     async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError>;
@@ -127,7 +137,8 @@ pub trait Journal: Send + Sync {
     async fn clock(&self) -> Result<Option<DateTime<Utc>>, JournalError> {
         Ok(None)
     }
-    /// Waits until leases that were dropped are given back. Without it a process that ends at once leaves them to lapse.
+    /// Tidies up at a process's end: leases that were dropped are given back, and nothing can be asked of it any more. Without it they
+    /// lapse.
     async fn close(&self) {}
     /// The hashes of a rotation's chain (none: of the decrees'), checked: the one before the first record, then each record's.
     /// The last is the chain's head.

@@ -1,5 +1,6 @@
 //! What the driver needs of the outside world: traits, and the plain values that cross them. They know no YAML.
 
+mod capability;
 mod consumer;
 mod failure;
 mod journal;
@@ -13,13 +14,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use self::{
+    capability::{Attributes, ByPerson, ByValue, Cap, Counter, Enforces, Guard, PROMPT_TOKENS, Prompt, Question, Spoken, Switch, Usage},
     consumer::{Claim, Discovery, Found, Health, Instance, Order, Report, Rollout},
     failure::{Failure, Fate, Got, Problem},
     journal::{Entry, Journal, JournalError, Lease, Note, Opening},
     notifier::{Advice, Notice, Notifier, Outlet},
-    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Switch, Traits, Usage, Used, Wanted},
+    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Traits, Wanted},
     store::{Change, Mark, Snapshot, Store},
 };
+pub use crate::record::Used;
 use crate::{playbook::SecretRef, secret::Secret};
 
 /// One consumer's adapters; a job has neither discovery nor health.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Got, Problem};
+use super::{Attributes, ByPerson, ByValue, Cap, Counter, Enforces, Got, Guard, Problem, Prompt, Switch, Usage};
 use crate::{
     ids::{Identity, KeyId},
-    playbook::SecretRef,
+    playbook::{Limits, SecretRef},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -18,7 +18,7 @@ use crate::{
 pub struct Traits {
     /// How a lost create is settled.
     pub ambiguity: Ambiguity,
-    /// How long a created key may stay out of the listing, and a deleted one in it.
+    /// How long a created key may stay out of the listing.
     pub listed_within: Duration,
     /// How long a new key may be refused before it works everywhere.
     pub ready_within: Duration,
@@ -37,8 +37,7 @@ pub enum Ambiguity {
     Replayed,
     /// The secret is shown once, but the key can be listed under the exact name we gave it.
     Listable,
-    /// Shown once and unnamed: only a key that was not listed before, appeared after, was never used (so the provider must tell
-    /// usage) and that no store holds can be ours, and no more of them than creates were lost.
+    /// Shown once and unnamed: only a key that was not listed before, appeared after, and was never used can be ours.
     Unnamed,
 }
 
@@ -87,6 +86,18 @@ pub struct Wanted<'a> {
     pub token: &'a str,
     /// The key whose limits, scopes and caps the new one takes; never wider.
     pub like: Option<&'a KeyId>,
+    /// What the playbook allows it at the most, where the provider can hold it to that.
+    pub limits: &'a Limits,
+    /// The ids that were listed before the rotation's first create.
+    pub listed: &'a [KeyId],
+}
+
+impl<'a> Wanted<'a> {
+    /// A key of this name, like none other and without limits.
+    pub fn named(name: &'a str, token: &'a str) -> Self {
+        static NONE: Limits = Limits::NONE;
+        Self { name, token, like: None, limits: &NONE, listed: &[] }
+    }
 }
 
 /// Commands for a person's own hands.
@@ -144,6 +155,14 @@ pub trait Provider: Send + Sync {
     fn rotates_own(&self) -> Option<&SecretRef> {
         None
     }
+    /// Only a person makes keys here: [`Provider::create`] is never called.
+    fn by_person(&self) -> Option<&dyn ByPerson> {
+        None
+    }
+    /// Keys are revoked by their value, not by their id: [`Provider::delete`] is never called.
+    fn by_value(&self) -> Option<&dyn ByValue> {
+        None
+    }
     /// Reversible disable, where there is one. A capability is its implementation.
     fn switch(&self) -> Option<&dyn Switch> {
         None
@@ -152,39 +171,28 @@ pub trait Provider: Send + Sync {
     fn usage(&self) -> Option<&dyn Usage> {
         None
     }
-}
-
-/// Reversible disable.
-#[async_trait]
-pub trait Switch: Send + Sync {
-    /// Switches a key on or off; both may be repeated.
-    async fn set(&self, key: &KeyId, on: bool) -> Got<()>;
-}
-
-/// When keys were used.
-#[async_trait]
-pub trait Usage: Send + Sync {
-    /// The last use, not newer than [`Traits::usage_lag`]; none: never.
-    async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>>;
-    /// What it was used for since then, as far as the provider knows yet; none: it does not tell.
-    async fn since(&self, _key: &KeyId, _from: DateTime<Utc>) -> Got<Option<Used>> {
-        Ok(None)
+    /// What was spent, where that is all the provider tells.
+    fn counter(&self) -> Option<&dyn Counter> {
+        None
     }
-}
-
-/// What a key was used for in some time. A figure that the provider does not tell is none.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Used {
-    /// Which calls are counted, where it is not all of them: `completions`.
-    pub counted: &'static str,
-    /// Calls that were served.
-    pub requests: Option<u64>,
-    /// Tokens sent.
-    pub input_tokens: Option<u64>,
-    /// Tokens received.
-    pub output_tokens: Option<u64>,
-    /// What it cost, in US dollars.
-    pub cost_usd: Option<f64>,
-    /// When the provider was asked; its figures come late.
-    pub as_of: DateTime<Utc>,
+    /// A real call of the workload's kind.
+    fn prompt(&self) -> Option<&dyn Prompt> {
+        None
+    }
+    /// What a key may do at the most; none: keys here have no limits of their own.
+    fn attributes(&self) -> Option<&dyn Attributes> {
+        None
+    }
+    /// Which limits of a playbook a new key is given.
+    fn enforces(&self) -> Enforces {
+        Enforces::default()
+    }
+    /// A leaked key can be kept from spending more.
+    fn cap(&self) -> Option<&dyn Cap> {
+        None
+    }
+    /// Limits of the account that hold for all its keys.
+    fn guard(&self) -> Option<&dyn Guard> {
+        None
+    }
 }

@@ -3,6 +3,7 @@
 use super::{
     decide::{decide, gated},
     emergency,
+    rule::{Rule, keeps},
     state::{Debt, Phase, Proof, Stand, State},
     words::{Action, Answer, Ask, Effect, End, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Why},
 };
@@ -44,15 +45,30 @@ pub fn apply(s: &State, event: &Event) -> Result<State, Illegal> {
         (Action::Look(a), Event::Saw(b, answer)) if a == b => saw(s, a, answer),
         (Action::Park(a), Event::Parked(b)) if a == b => Some(State { stand: Stand::Begun, ..*s }),
         (Action::Wait(a), Event::Waited(b)) if a == b => Some(waited(s, a)),
-        _ => None,
+        (_, event) => of_before(s, event),
     };
     next.ok_or(illegal)
+}
+
+/// What journals hold from when the protocol asked for less: it still folds, and nobody writes it any more.
+fn of_before(s: &State, event: Event) -> Option<State> {
+    match (s.phase, event) {
+        // What only was given up went with what leaked.
+        (_, Event::Intended(Effect::Delete(Role::Former))) if s.due && s.former.0 == Debt::Later => Some(emergency::begun(s, Role::Former)),
+        // A person's word that no write will land was not looked into.
+        (Phase::Fence, Event::Intended(Effect::Delete(Role::New))) if s.rules.kind == Kind::Install && s.stand == Stand::Unsure => {
+            intended(&State { touched: 0, ..to(s, Phase::Discard) }, Effect::Delete(Role::New))
+        }
+        // A person was told to revoke without another proof.
+        (Phase::ByHand, Event::Asked(Ask::GoOn)) => Some(went_on(s, Why::RevokeByHand)),
+        _ => None,
+    }
 }
 
 /// Whether a person may ask this of the rotation as it stands.
 pub fn allows(s: &State, ask: Ask) -> bool {
     match ask {
-        Ask::Rollback => !s.past_return() && s.ended().is_none() && !s.once_off && !s.must_replace(),
+        Ask::Rollback => !s.past_return() && s.ended().is_none() && !stays_on_the_new(s) && !s.must_replace(),
         Ask::GoOn => s.held.is_some(),
         Ask::Amend | Ask::Waive => s.ended().is_none(),
         Ask::Emergency(leak, _) => emergency::allowed(s, leak),
@@ -102,9 +118,13 @@ fn reverify(s: &State) -> bool {
 
 fn went_on(s: &State, why: Why) -> State {
     match (s.phase, why) {
-        // The person's word is not proof: the provider must refuse the old key.
-        (Phase::ByHand, _) => to(s, Phase::ProveDead),
-        // The store is read once more: the write may have landed before the person looked, or behind their back.
+        // The person's word is not proof: the provider must refuse the key.
+        (Phase::ByHand | Phase::Delete, Why::RevokeByHand) => State { off: false, ..to(s, Phase::ProveDead) },
+        (Phase::BackDelete, Why::RevokeByHand) => to(s, Phase::BackDead),
+        // No store ever served these, and what they were may be known to nobody any more.
+        (Phase::Discard, Why::RevokeByHand) => done(s, Effect::Delete(Role::New)),
+        (Phase::Stray(_), Why::RevokeByHand) => done(s, Effect::Delete(Role::Stray)),
+        // Nor that nothing has landed yet: the store is read once more.
         (Phase::Fence, Why::CannotFence) => State { stand: Stand::Unsure, ..*s },
         // A person looked: the key that cannot be told from others is left alone.
         (Phase::Create, Why::CannotSettle) => again(&State { tries: 0, murky: true, ..*s }),
@@ -132,6 +152,7 @@ fn done(s: &State, effect: Effect) -> State {
         Effect::Create if s.aborting => State { minted: true, value: true, ..to(s, Phase::Discard) },
         Effect::Create => State { minted: true, value: true, ..to(s, Phase::Probe) },
         Effect::Promote(i) => State { value: true, ..to(s, Phase::Converge(i)) },
+        Effect::Restore(_) if s.phase == Phase::Fence && s.shown => perhaps_served(s),
         Effect::Restore(_) if s.phase == Phase::Fence => State { touched: 0, ..to(s, Phase::Discard) },
         Effect::Restore(i) if i + 1 < s.touched => to(s, Phase::BackRestore(i + 1)),
         Effect::Restore(_) if s.rolled > 0 => to(s, Phase::BackRollout(0)),
@@ -141,6 +162,7 @@ fn done(s: &State, effect: Effect) -> State {
         Effect::Rollout(_, i) if s.must_replace() => emergency::rolled_out(s, i),
         Effect::Rollout(_, i) => to(s, Phase::Verify(i)),
         Effect::Disable => to(s, Phase::Watch),
+        Effect::Enable if !keeps(Rule::NoRestoreAfterDisable) => back(&State { off: false, ..*s }),
         Effect::Enable => hold(&State { off: false, ..to(s, Phase::Disable) }, Why::EnabledAgain),
         Effect::Delete(Role::Old) => State { off: false, ..to(s, Phase::ProveDead) },
         Effect::Delete(Role::Stray) => match s.phase {
@@ -157,6 +179,7 @@ fn done(s: &State, effect: Effect) -> State {
 fn refused(s: &State, effect: Effect, why: Refusal) -> State {
     match (effect, why) {
         (Effect::Delete(_), Refusal::Gone) => done(s, effect),
+        (Effect::Delete(_), _) if !s.rules.revokes => hold(s, Why::RevokeByHand),
         // Somebody else deleted the old key: there is nothing left to switch, nor to go back to.
         (Effect::Disable, Refusal::Gone) => State { off: false, ..to(s, Phase::ProveDead) },
         (Effect::Enable, Refusal::Gone) => hold(&State { off: false, ..to(s, Phase::ProveDead) }, Why::NotVerified),
@@ -181,15 +204,15 @@ fn lost(s: &State, effect: Effect) -> State {
 }
 
 fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
-    use Answer::{Bad, Foreign, Late, Later, No, Yes};
+    use Answer::{Bad, Foreign, Late, Later, Moved, No, Yes};
     Some(match (query, answer) {
         (Query::Settle, Yes) => match s.phase {
             Phase::Sweep(end) => to(s, Phase::Ended(end)),
-            _ => again(&State { murky: true, ..*s }),
+            _ => again(s),
         },
         (Query::Settle, No) => match s.phase {
             Phase::Sweep(end) => to(s, Phase::Stray(Some(end))),
-            _ => State { murky: true, ..to(s, Phase::Stray(None)) },
+            _ => to(s, Phase::Stray(None)),
         },
         (Query::Settle, Foreign) => hold(s, Why::CannotSettle),
 
@@ -201,14 +224,17 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
             Phase::Promote(_) => done(s, Effect::Promote(i)),
             _ => done(s, Effect::Restore(i)),
         },
+        (Query::Current(_), Moved) if s.rules.kind == Kind::Install => return None,
+        (Query::Current(_), Moved) if s.phase == Phase::Fence || s.phase == Phase::Promote(0) && !s.value => perhaps_served(s),
+        (Query::Current(_), Moved) if matches!(s.phase, Phase::Promote(_)) => State { stand: Stand::Idle, shown: s.shown || s.doubt, ..*s },
+        // A person said that no write will land any more, and none has.
+        (Query::Current(_), No) if s.phase == Phase::Fence && s.rules.kind == Kind::Install => {
+            State { touched: 0, ..to(s, Phase::Discard) }
+        }
         (Query::Current(_), No | Late) if s.phase == Phase::Promote(0) && !s.value => match s.rules.kind {
             Kind::Install => hold(&to(s, Phase::Fence), Why::CannotFence),
             Kind::Rotate | Kind::Replace => to(s, Phase::Fence),
         },
-        // A person said that the first write will not land any more, and it has not.
-        (Query::Current(_), No) if s.phase == Phase::Fence && s.rules.kind == Kind::Install => {
-            State { touched: 0, ..to(s, Phase::Discard) }
-        }
         // The fenced key leaked, and its promote landed.
         (Query::Current(_), Late) if s.phase == Phase::Fence && s.new_leak != Debt::None && !s.aborting => emergency::give_up_new(s),
         // The promote landed after all: the store serves the new key, and its value can be read there.
@@ -247,7 +273,9 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         (Query::Everyone(_), Yes) if s.phase == Phase::BackVerify && s.new_leak != Debt::None => {
             State { due: true, ..to(s, Phase::BackDead) }
         }
-        (Query::Everyone(_), Yes) if s.phase == Phase::BackVerify => to(s, Phase::BackGrace),
+        (Query::Everyone(_), Yes) if s.phase == Phase::BackVerify => {
+            to(s, if keeps(Rule::GraceBack) { Phase::BackGrace } else { Phase::BackDelete })
+        }
         (Query::Everyone(_), Yes) if s.phase == Phase::All => emergency::everybody_is_off(s),
         (Query::Everyone(_), No | Bad) if s.phase == Phase::All => hold(s, Why::NotVerified),
         (Query::Everyone(_), Yes) => State { proof: Proof::Instances, ..*s },
@@ -256,18 +284,25 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
         (Query::Everyone(_), No | Bad) => hold(s, Why::NotVerified),
 
         (Query::Stores(_), Yes) if s.phase == Phase::LastLook => finish(s, End::Done),
+        (Query::Stores(_), Yes) if s.phase == Phase::ByHand => hold(s, Why::RevokeByHand),
         (Query::Stores(_), Yes) => State { proof: Proof::Complete, ..*s },
         // A store that may serve the disabled key: it must work again before anybody is asked.
         (Query::Stores(Role::New), No | Foreign | Late) if s.off => to(s, Phase::BackEnable),
-        (Query::Stores(_), No | Foreign | Late) => hold(&State { proof: Proof::None, ..*s }, Why::ForeignValue),
+        (Query::Stores(_), No | Foreign | Late) => hold(s, Why::ForeignValue),
 
         (Query::Watched, Yes) => to(s, Phase::Soak),
         (Query::Watched, No | Bad) => to(s, Phase::BackEnable),
 
         // Somebody else deleted what the provider did not delete for us.
         (Query::Dead(Role::Old), Yes) if s.old_leak == Debt::Stuck => return saw(&State { old_leak: Debt::Paid, ..*s }, query, answer),
+        (Query::Dead(Role::Old), Yes) if s.former.0 == Debt::Stuck => {
+            let paid = emergency::paid(s, Role::Former);
+            // The next of them is deleted first, and then seen to be dead.
+            return if paid.owes() { Some(paid) } else { saw(&paid, query, answer) };
+        }
+        (Query::Dead(Role::New), Yes) if s.new_leak == Debt::Stuck => return saw(&State { new_leak: Debt::Paid, ..*s }, query, answer),
         (Query::Dead(_), Yes) => match s.phase {
-            Phase::BackDead => finish(&State { minted: false, dead: true, ..*s }, End::RolledBack),
+            Phase::BackDead => finish(&State { minted: false, dead: s.emergency(), ..*s }, End::RolledBack),
             // Looked at while the rotation is held: somebody does not prove the new key.
             Phase::All => State { dead: true, ..*s },
             _ => State { dead: s.emergency(), ..to(s, Phase::LastLook) },
@@ -279,7 +314,7 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
 
 fn waited(s: &State, pause: Pause) -> State {
     match pause {
-        Pause::Grace if !s.rules.proved => hold(&to(s, Phase::ByHand), Why::RevokeByHand),
+        Pause::Grace if !s.rules.proved => to(s, Phase::ByHand),
         Pause::Grace | Pause::Idle if s.rules.disables => to(s, Phase::Disable),
         Pause::Grace | Pause::Idle | Pause::Soak => to(s, Phase::Delete),
         Pause::Stale => to(s, Phase::BackDelete),
@@ -295,28 +330,45 @@ fn missing(s: &State) -> State {
     }
 }
 
+/// The new key's value is lost, its write can land no more, but it may have been there, and somebody may use it: it is not deleted at once.
+fn perhaps_served(s: &State) -> State {
+    match s.rules.kind {
+        _ if s.must_replace() => emergency::give_up_new(s),
+        Kind::Rotate => back(&State { aborting: false, ..to(s, Phase::Converge(0)) }),
+        // The store shows a dead key again: nobody's own hand would put it there, so the new one never was.
+        Kind::Install | Kind::Replace => State { touched: 0, ..to(s, Phase::Discard) },
+    }
+}
+
 /// The way back from here. After a disable the stores stay on the new key: a late disable would kill a restored one.
 fn back(s: &State) -> State {
     match (s.phase, s.rules.kind) {
         _ if s.must_replace() => hold(s, Why::NotVerified),
         _ if s.off => to(s, Phase::BackEnable),
-        _ if s.once_off => hold(s, Why::NotVerified),
+        _ if stays_on_the_new(s) => hold(s, Why::NotVerified),
         (Phase::Fence | Phase::Discard | Phase::Stray(_) | Phase::Sweep(_), _) => State { aborting: true, ..*s },
         (_, Kind::Rotate) if s.touched > 0 => to(s, Phase::BackRestore(0)),
         _ if s.touched > 0 => hold(s, Why::NothingToReturnTo),
         _ if s.minted => to(&State { aborting: true, ..*s }, Phase::Discard),
+        // What a person made and did not hand over is found by its name, where the provider shows names.
+        (Phase::Create, _) if s.rules.by_person && s.stand != Stand::Idle => finish(&State { murky: true, ..*s }, End::Aborted),
         (Phase::Create, _) if s.stand != Stand::Idle => State { aborting: true, stand: Stand::Unsure, murky: true, ..*s },
         _ => finish(s, End::Aborted),
     }
 }
 
+/// A disable may still land late: the stores stay on the new key.
+fn stays_on_the_new(s: &State) -> bool {
+    s.once_off && keeps(Rule::NoRestoreAfterDisable)
+}
+
 /// Nothing of the last attempt is left: another one, the end, or a person.
 fn again(s: &State) -> State {
     let exhausted = s.tries >= s.rules.attempts || s.attempt == u8::MAX;
-    let fresh = State { value: false, minted: false, new_leak: Debt::None, ..*s };
+    let fresh = State { value: false, minted: false, shown: false, new_leak: Debt::None, ..*s };
     match s.must_replace() {
         true if exhausted => hold(&to(&fresh, Phase::Create), Why::NoNewKey),
-        false if exhausted || s.aborting => finish(s, End::Aborted),
+        false if exhausted || s.aborting => finish(&fresh, End::Aborted),
         _ => State { attempt: s.attempt + 1, tries: s.tries + 1, aborting: false, ..to(&fresh, Phase::Create) },
     }
 }

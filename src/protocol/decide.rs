@@ -1,12 +1,20 @@
 //! What comes next: one line a phase.
 
 use super::{
+    rule::{Rule, keeps},
     state::{Debt, Phase, Proof, Stand, State},
     words::{Action, Effect, Pause, Query, Role, Why},
 };
 
 /// The next action of a rotation. Total: every state has one.
 pub fn decide(s: &State) -> Action {
+    match next(s) {
+        Action::Intend(effect @ Effect::Delete(_)) if !keeps(Rule::TombstoneFirst) => Action::Do(effect),
+        action => action,
+    }
+}
+
+fn next(s: &State) -> Action {
     use Action::{Look, Stop};
     use Role::{New, Old, Stray};
 
@@ -17,7 +25,7 @@ pub fn decide(s: &State) -> Action {
         return Stop;
     }
     match s.phase {
-        Phase::Create if s.rules.replays => insist(s, Effect::Create),
+        Phase::Create if s.rules.replays || s.rules.by_person => insist(s, Effect::Create),
         Phase::Create => effect(s, Effect::Create, Query::Settle),
         Phase::Stray(_) => insist(s, Effect::Delete(Stray)),
         Phase::Discard => insist(s, Effect::Delete(New)),
@@ -44,7 +52,8 @@ pub fn decide(s: &State) -> Action {
         Phase::BackDelete => proved(s, Old, |s| insist(s, Effect::Delete(New))),
         Phase::BackDead => Look(Query::Dead(New)),
         Phase::BackEnable => insist(s, Effect::Enable),
-        Phase::ByHand | Phase::Ended(_) => Stop,
+        Phase::ByHand => proved(s, New, |_| Stop),
+        Phase::Ended(_) => Stop,
     }
 }
 
@@ -105,9 +114,9 @@ fn proved(s: &State, role: Role, then: fn(&State) -> Action) -> Action {
     }
     match s.proof {
         Proof::None if asks_use(s) => Action::Look(Query::Unused),
-        Proof::None | Proof::Idle => Action::Look(Query::Everyone(role)),
-        Proof::Instances => Action::Look(Query::Stores(role)),
-        Proof::Complete => then(s),
+        Proof::None | Proof::Idle if keeps(Rule::VerifyAgain) => Action::Look(Query::Everyone(role)),
+        Proof::None | Proof::Idle | Proof::Instances if keeps(Rule::ReadStoresLast) => Action::Look(Query::Stores(role)),
+        _ => then(s),
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) fn declared(s: &State, leak: Leak, urgency: Urgency) -> State {
             // Without its id nobody can delete it; the main line still gets everybody off it.
             _ if !s.rules.proved => Debt::Stuck,
             Phase::Delete if s.stand != Stand::Idle => Debt::Begun,
+            // A person said that they revoked it; nobody saw it yet.
+            Phase::ProveDead if !s.rules.revokes => Debt::Stuck,
             Phase::ProveDead | Phase::LastLook | Phase::Sweep(End::Done) | Phase::Stray(Some(End::Done)) => Debt::Paid,
             _ => Debt::Owed,
         };
@@ -60,7 +62,7 @@ fn off_the_new(s: &State, old_leaked: bool) -> State {
         // No store ever served it: it is deleted as any key of a failed attempt.
         Probe | Discard | Promote(0) if s.touched == 0 => {
             let discard = if s.phase == Discard { *s } else { to(s, Discard) };
-            State { new_leak: Debt::None, aborting: s.aborting && !s.must_replace(), ..discard }
+            State { new_leak: Debt::None, ..discard }
         }
         // A lost write of it may still land: the fence stands first. Elsewhere the next key's own write is the fence.
         Fence if home => State { aborting: true, ..*s },
@@ -84,8 +86,10 @@ fn off_the_old(s: &State, doubtful: bool) -> State {
         // Everybody proved the new key once.
         Grace | Idle | Disable | Watch | Soak | BackEnable | Delete => State { off: false, due: true, ..to(s, ProveDead) },
         ByHand => hold(s, Why::RevokeByHand),
-        LastLook | ProveDead => State { off: false, ..to(s, ProveDead) },
-        Sweep(End::Done) | Stray(Some(End::Done)) | Ended(_) => *s,
+        LastLook | ProveDead => State { due: true, ..to(s, ProveDead) },
+        // The old key was seen to be dead before this was known.
+        Sweep(End::Done) | Stray(Some(End::Done)) => State { dead: true, ..*s },
+        Ended(_) => *s,
         BackRestore(_) | BackRollout(_) | BackVerify | BackGrace | BackDelete | BackDead | Sweep(_) | Stray(Some(_)) => give_up_new(s),
     }
 }
@@ -94,7 +98,6 @@ fn off_the_old(s: &State, doubtful: bool) -> State {
 pub(super) fn give_up_new(s: &State) -> State {
     let gone = !s.minted || s.new_leak == Debt::Paid;
     let debt = match (s.phase, s.new_leak) {
-        _ if gone => s.former.0,
         (Phase::BackDelete, _) if s.stand != Stand::Idle => Debt::Begun,
         (_, Debt::None) => Debt::Later,
         (_, leaked) => leaked,
@@ -107,6 +110,7 @@ pub(super) fn give_up_new(s: &State) -> State {
         ((Debt::Later | Debt::Stuck, left), false) if matches!(debt, Debt::Owed | Debt::Begun) => (Debt::Owed, left.saturating_add(1)),
         ((first, left), false) => (first, left.saturating_add(1)),
     };
+    let later = s.later.saturating_add(u8::from(debt == Debt::Later && !gone));
     let old_leak = match s.old_leak {
         // Its rotation was about to delete it, or had disabled it: it cannot stay either.
         Debt::None if s.rules.kind == Kind::Rotate => old_fate(s),
@@ -119,6 +123,7 @@ pub(super) fn give_up_new(s: &State) -> State {
         value: false,
         minted: false,
         touched: 0,
+        shown: false,
         rolled: 0,
         off: false,
         once_off: false,
@@ -126,6 +131,7 @@ pub(super) fn give_up_new(s: &State) -> State {
         old_leak,
         new_leak: Debt::None,
         former,
+        later,
         dead: false,
         ..to(s, Phase::Create)
     }
@@ -135,6 +141,7 @@ fn old_fate(s: &State) -> Debt {
     match s.phase {
         _ if !s.rules.proved => Debt::Stuck,
         Phase::Delete if s.stand != Stand::Idle => Debt::Begun,
+        Phase::ProveDead if !s.rules.revokes => Debt::Stuck,
         Phase::ProveDead | Phase::LastLook | Phase::Sweep(End::Done) | Phase::Stray(Some(End::Done)) => Debt::Paid,
         _ => Debt::Later,
     }
@@ -149,7 +156,7 @@ pub(super) fn rolled_out(s: &State, i: u8) -> State {
 /// Every instance proved the new key: nothing is worth waiting for any more.
 pub(super) fn everybody_is_off(s: &State) -> State {
     let now = |debt| if debt == Debt::Later { Debt::Owed } else { debt };
-    State { due: true, old_leak: now(s.old_leak), former: (now(s.former.0), s.former.1), ..to(s, Phase::ProveDead) }
+    State { due: true, old_leak: now(s.old_leak), former: (now(s.former.0), s.former.1), later: 0, ..to(s, Phase::ProveDead) }
 }
 
 /// The tombstone of a leaked key stands.
@@ -160,7 +167,10 @@ pub(super) fn begun(s: &State, role: Role) -> State {
 /// A leaked key is deleted. What the stores hold may be dead now: there is nothing to go back to.
 pub(super) fn paid(s: &State, role: Role) -> State {
     match role {
-        Role::Former if s.former.1 > 1 => State { former: (Debt::Owed, s.former.1 - 1), ..*s },
+        Role::Former if s.former.1 > 1 => {
+            let left = s.former.1 - 1;
+            State { former: (if left > s.later { Debt::Owed } else { Debt::Later }, left), ..*s }
+        }
         Role::Former => State { former: (Debt::Paid, 0), ..*s },
         Role::Old => with(&State { rules: super::state::Rules { kind: Kind::Replace, ..s.rules }, off: false, ..*s }, role, Debt::Paid),
         _ => with(s, role, Debt::Paid),

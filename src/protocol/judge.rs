@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::words::Answer;
+use super::{
+    rule::{Rule, keeps},
+    state::{Debt, Phase, State},
+    words::{Answer, Effect, Role},
+};
 use crate::ids::{InstanceId, KeyId};
 
 /// What one instance showed in one pass.
@@ -45,7 +49,8 @@ impl Jury {
         if self.ill.iter().any(|(_, passes)| *passes >= ILL_PASSES) {
             return Some(Answer::Bad);
         }
-        if short == 0 && showing.iter().all(|(_, shows)| *shows == Showing::Wanted) {
+        let wanted = |(_, shows): &(InstanceId, Showing)| *shows == Showing::Wanted;
+        if short == 0 && if keeps(Rule::EveryInstance) { showing.iter().all(wanted) } else { showing.iter().any(wanted) } {
             let since = *self.since.get_or_insert(now);
             if now.saturating_sub(since) >= self.stable_for {
                 return Some(Answer::Yes);
@@ -74,6 +79,102 @@ pub fn short(expected: usize, showing: &[(InstanceId, Showing)]) -> usize {
     expected.saturating_sub(ids.len())
 }
 
+/// What is known of a value that a person hands over as the new key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handed {
+    /// The provider itself shows which of its keys this is.
+    pub proved: bool,
+    /// It is the key to be replaced, or one that this rotation already had.
+    pub had: bool,
+    /// It was there before the rotation began.
+    pub before: bool,
+    /// It works; none: the provider neither accepts nor refuses it.
+    pub works: Option<bool>,
+}
+
+/// Why a value is no new key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unfit {
+    /// As it says.
+    #[error("that is the key to be replaced, or one that this rotation had before: make another one")]
+    Had,
+    /// As it says.
+    #[error("the provider refuses that value: it was copied in part, revoked, or is of another account")]
+    Refused,
+    /// As it says.
+    #[error("the provider neither accepts nor refuses that value at the moment: try again")]
+    Unclear,
+    /// As it says.
+    #[error("the provider does not list that key: it is of another account, organization or workspace, or not listed yet")]
+    Unlisted,
+    /// As it says.
+    #[error("that key was there before this rotation began, and others may use it: make another one")]
+    Before,
+}
+
+/// Whether a handed-over value may become the new key. A key that is in use elsewhere must not: a rollback would revoke it.
+///
+/// # Errors
+/// [`Unfit`].
+pub fn fit(handed: Handed) -> Result<(), Unfit> {
+    match handed {
+        Handed { had: true, .. } => Err(Unfit::Had),
+        Handed { works: Some(false), .. } => Err(Unfit::Refused),
+        Handed { works: None, .. } => Err(Unfit::Unclear),
+        Handed { proved: false, .. } => Err(Unfit::Unlisted),
+        Handed { before: true, .. } => Err(Unfit::Before),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a real request served its purpose: by a living key, in time, and where it was to be streamed (`pieces`), in pieces and to its end.
+///
+/// # Errors
+/// What was missing, in words.
+pub fn serves(alive: bool, pieces: Option<Option<usize>>, took: Duration, within: Duration) -> Result<(), String> {
+    match pieces {
+        _ if !alive => Err("the provider did not serve a request with the new key".into()),
+        Some(None) => Err("what was to be streamed was no stream, or broke off before its end".into()),
+        Some(Some(0 | 1)) => Err("what was to be streamed came in one piece".into()),
+        _ if took > within => Err(format!("the answer took {} ms, more than `probe.within` allows", took.as_millis())),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a write may take the place of what a store shows now. Where it may not, it keeps the version it knew before, so that it fails
+/// its condition and a reading says what is there.
+pub fn replaces(s: &State, effect: Effect, shown: Option<Role>) -> bool {
+    match (effect, shown) {
+        // A fence, and a promote that is tried again, take the place of what the lost write was to replace, or of nothing: only so it is
+        // known that this write was never there.
+        _ if s.phase == Phase::Fence => false,
+        (Effect::Promote(_), _) if s.doubt && !s.shown => false,
+        (_, Some(Role::Old)) | (Effect::Restore(_), Some(Role::New)) => true,
+        _ => false,
+    }
+}
+
+/// What became of a write to a store, from the key that it shows and whether its version is another than the one to be replaced.
+///
+/// That the old value is there again shows nothing: the reading may be as old as any. Only a restore that the store confirms counts.
+pub fn written(s: &State, shown: Option<Role>, moved: bool) -> Answer {
+    let back = matches!(s.phase, Phase::BackRestore(_));
+    match shown {
+        Some(Role::New) if matches!(s.phase, Phase::Promote(_)) => Answer::Yes,
+        Some(Role::New) => Answer::Late,
+        Some(Role::Old) if moved && !back => Answer::Moved,
+        Some(Role::Old) => Answer::No,
+        _ if moved => Answer::Foreign,
+        _ => Answer::No,
+    }
+}
+
+/// Whether a key that the provider refuses may only be disabled: nobody's deletion of it is known. Then it must be gone from the provider's
+/// list too before it counts as dead.
+pub fn may_be_off(s: &State, role: Role) -> bool {
+    s.debt(role) == Debt::Stuck
+}
+
 /// A listed key, as far as settling a lost create needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
@@ -85,10 +186,8 @@ pub struct Candidate<'a> {
     pub known: bool,
     /// It was made after our first create was intended; none: the provider does not tell.
     pub made_since: Option<bool>,
-    /// It was used, as far as anybody knows.
+    /// It was used.
     pub used: bool,
-    /// A store holds it.
-    pub held: bool,
 }
 
 /// What lost creates left.
@@ -102,22 +201,23 @@ pub enum Leftover {
     Unclear(KeyId),
 }
 
-/// Finds a key that a lost create of this rotation left. `ours` is the new key in use and all tombstones; `named` says whether
-/// the provider lists names. Where it does not, a key is told by its circumstances alone, and lost creates left at most
-/// `missing` more: if more keys than that fit, nobody can tell which are ours.
-pub fn settle<'a>(candidates: impl IntoIterator<Item = Candidate<'a>>, ours: &[KeyId], missing: usize, named: bool) -> Leftover {
-    let mut others = candidates.into_iter().filter(|key| !ours.contains(key.id));
-    if named {
-        return others.find(|key| key.named_ours).map_or(Leftover::Nothing, |key| Leftover::Stray(key.id.clone()));
+/// Finds a key that a lost create of this rotation left. `ours` is the new key in use and all tombstones;
+/// `named` says whether the provider lists names.
+pub fn settle<'a>(candidates: impl IntoIterator<Item = Candidate<'a>>, ours: &[KeyId], named: bool) -> Leftover {
+    let mut unclear = Leftover::Nothing;
+    for key in candidates.into_iter().filter(|key| !ours.contains(key.id)) {
+        if named {
+            if key.named_ours {
+                return Leftover::Stray(key.id.clone());
+            }
+        } else if !key.known {
+            if key.made_since == Some(true) && !key.used {
+                return Leftover::Stray(key.id.clone());
+            }
+            unclear = Leftover::Unclear(key.id.clone());
+        }
     }
-    let appeared: Vec<_> = others.filter(|key| !key.known).collect();
-    let (fitting, unclear): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) =
-        appeared.iter().partition(|key| key.made_since == Some(true) && !key.used && !key.held);
-    match (fitting.first(), unclear.first()) {
-        (Some(key), _) if fitting.len() <= missing => Leftover::Stray(key.id.clone()),
-        (Some(key), _) | (None, Some(key)) => Leftover::Unclear(key.id.clone()),
-        (None, None) => Leftover::Nothing,
-    }
+    unclear
 }
 
 /// What is left of a wait: by the clock that says the least has passed (I9). A clock that went back counts as nothing passed.

@@ -4,16 +4,23 @@
 //! functions that run in production are checked exhaustively.
 
 mod apply;
+mod bounds;
 mod decide;
 mod emergency;
 mod judge;
+mod rule;
 mod state;
 mod sweep;
 mod words;
 
 pub use apply::{Illegal, allows, apply};
+pub use bounds::{Bound, Bounds, widened, wider};
 pub use decide::{decide, gated};
-pub use judge::{Candidate, ILL_PASSES, Jury, Leftover, Showing, left, settle, short};
+pub use judge::{
+    Candidate, Handed, ILL_PASSES, Jury, Leftover, Showing, Unfit, fit, left, may_be_off, replaces, serves, settle, short, written,
+};
+#[cfg(feature = "mutants")]
+pub use rule::{Rule, without};
 pub use state::{Debt, Phase, Proof, Rules, Stand, State};
-pub use sweep::{Because, Fate, Seen, Traces, fate};
+pub use sweep::{Because, Fate, Seen, Traces, fate, suspect, together};
 pub use words::{Action, Answer, Ask, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Query, Refusal, Role, Urgency, Why};

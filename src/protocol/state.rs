@@ -17,6 +17,12 @@ pub struct Rules {
     pub asks_use: bool,
     /// Whether repeating a lost create with the same token gives the same key.
     pub replays: bool,
+    /// Whether a person makes keys and hands them over: no create can be lost.
+    #[serde(default)]
+    pub by_person: bool,
+    /// Whether the provider deletes a key by its id; else what it refuses to delete is revoked by a person.
+    #[serde(default = "yes")]
+    pub revokes: bool,
     /// What follows a missing proof.
     pub on_timeout: OnTimeout,
     /// How many stores.
@@ -25,6 +31,11 @@ pub struct Rules {
     pub consumers: u8,
     /// How many creates in a row may fail before a person is asked.
     pub attempts: u8,
+}
+
+/// In journals from before a person could be the one who revokes.
+fn yes() -> bool {
+    true
 }
 
 /// The step a rotation is at. `Back…` phases lead to the old key.
@@ -53,7 +64,7 @@ pub enum Phase {
     All,
     /// Wait before touching the old key.
     Grace,
-    /// The old key is not proved: a person revokes it.
+    /// The old key is not proved: prove the new one again, then a person revokes it.
     ByHand,
     /// Wait until the old key can be shown to be idle.
     Idle,
@@ -155,6 +166,8 @@ pub struct State {
     pub murky: bool,
     /// How many stores a promote of ours may have changed.
     pub touched: u8,
+    /// A store may have shown the new key, though it shows the old one again.
+    pub shown: bool,
     /// How many consumers a rollout of ours may have changed.
     pub rolled: u8,
     /// An earlier try of this phase's effect was lost, so a refusal does not mean "never happened".
@@ -173,6 +186,8 @@ pub struct State {
     pub new_leak: Debt,
     /// Keys that were given up: how far the first of them is, and how many are left.
     pub former: (Debt, u8),
+    /// How many of these did not leak: they go when everybody is off them.
+    pub later: u8,
     /// Leaked keys are deleted now, before anything else.
     pub due: bool,
     /// The provider was seen to refuse every leaked key.
@@ -194,6 +209,7 @@ impl State {
             minted: false,
             murky: false,
             touched: 0,
+            shown: false,
             rolled: 0,
             doubt: false,
             off: false,
@@ -203,6 +219,7 @@ impl State {
             old_leak: Debt::None,
             new_leak: Debt::None,
             former: (Debt::None, 0),
+            later: 0,
             due: false,
             dead: false,
             held: None,

@@ -28,6 +28,8 @@ pub struct Traces {
     pub older: Seen,
     /// The provider has seen it in use.
     pub used: bool,
+    /// A person was asked about it, and keeps it.
+    pub kept: bool,
 }
 
 /// What a listed key is to us.
@@ -45,6 +47,8 @@ pub enum Fate {
     Unclear,
     /// It bears a name of ours, and somebody has its value: a store, or a user that the provider saw.
     Claimed,
+    /// A person knows it, and keeps it.
+    Kept,
     /// A rotation knew it, no tombstone says that it is dead, and no store serves it.
     Leftover,
     /// Nothing in this journal explains it.
@@ -72,10 +76,34 @@ pub fn fate(key: &Traces) -> Fate {
         (Seen::Unclear, true) => Fate::Unclear,
         // Old versions keep the values of dead keys: that is what they are for.
         (Seen::No, true) => Fate::Delete(Because::Tombstoned),
+        (_, false) if key.kept => Fate::Kept,
         (_, false) if half_done && (key.used || key.older == Seen::Yes) => Fate::Claimed,
         (Seen::No, false) if half_done && key.older == Seen::No => Fate::Delete(Because::HalfDone),
         (_, false) if half_done => Fate::Unclear,
         (_, false) if key.recorded => Fate::Leftover,
         (_, false) => Fate::Unknown,
     }
+}
+
+/// Whether a person is asked about this key after a leak of the key that makes keys: nothing that is known explains it. Only such a
+/// key may be deleted on a person's word.
+pub fn suspect(fate: Fate) -> bool {
+    matches!(fate, Fate::Unknown | Fate::Claimed)
+}
+
+/// What two looks at one key say together: whoever can explain it is believed, and who serves it most of all.
+pub fn together(one: Fate, other: Fate) -> Fate {
+    let rank = |fate: Fate| match fate {
+        Fate::DeadInStore => 0,
+        Fate::InUse => 1,
+        Fate::Busy => 2,
+        Fate::Unclear => 3,
+        Fate::Kept => 4,
+        Fate::Leftover => 5,
+        Fate::Delete(Because::Tombstoned) => 6,
+        Fate::Delete(Because::HalfDone) => 7,
+        Fate::Claimed => 8,
+        Fate::Unknown => 9,
+    };
+    if rank(other) < rank(one) { other } else { one }
 }

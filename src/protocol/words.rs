@@ -132,6 +132,8 @@ words! {
         Foreign,
         /// The store shows the other of our two keys: an earlier write of ours landed late.
         Late,
+        /// It is not so, and the store was written meanwhile: what was sent before can land no more, but it may have been there.
+        Moved,
     }
 
     /// Why the other side said no. It answered, so nothing changed.

@@ -98,6 +98,8 @@ pub fn decree_line(decreed: &Decreed, seal: &Seal<'_>) -> Line {
         | Decree::Approved { .. }
         | Decree::Used { .. }
         | Decree::Ack { .. }
+        | Decree::Kept { .. }
+        | Decree::Usage { .. }
         | Decree::Adopted { .. }
         | Decree::Merged { .. } => None,
     };
@@ -143,6 +145,8 @@ pub fn decree_sentence(decreed: &Decreed) -> String {
         }
         Decree::Told { playbook, what, to, .. } => format!("{to} was told again that {playbook} is {what}"),
         Decree::Tombstone { playbook, key, because, .. } => format!("{by} declared key {key} of {playbook} dead for good: {because}"),
+        Decree::Kept { provider, key, reason } => format!("{by} keeps key {key} at {provider}: \"{reason}\""),
+        Decree::Usage { key, from, used, .. } => super::used::sentence(key, *from, used),
         Decree::Adopted { journal, reason } => format!("{by} let this journal take the place of journal {journal}: \"{reason}\""),
         Decree::Queued { playbook, reason } => format!("{by} made {playbook} due: \"{reason}\""),
         Decree::Merged { journal, rotations } => format!("{by} merged {} rotations of journal {journal}", rotations.len()),

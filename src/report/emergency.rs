@@ -1,5 +1,7 @@
 //! A leak, for somebody under stress: what will break before it begins, whether it is contained after it, what remains.
 
+use serde::Serialize;
+
 use super::{
     paint::{Ink, clean, paint},
     time::{clock, rough},
@@ -8,7 +10,7 @@ use crate::{
     ids::KeyId,
     playbook::{Instances, Playbook},
     protocol::{Debt, End, Leak, Role, Urgency},
-    record::{Emergency, Plan},
+    record::{Decree, Decreed, Emergency, Plan},
     rotation::Rotation,
 };
 
@@ -35,16 +37,22 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
         })
         .collect();
     let stale = plan.waits.stale;
+    let page = clean(plan.page.as_deref().unwrap_or(&plan.provider));
+    let goes = if plan.rules.revokes { "deleted".to_owned() } else { format!("revoked at {page}, by you if its value is not enough,") };
     match urgency {
         Urgency::RevokeFirst => {
-            lines.push("  first: the leaked key is deleted, at once; it cannot be brought back".into());
+            lines.push(format!("  first, at once: the leaked key is {goes} and cannot be brought back"));
             lines.push(format!("  WILL BREAK, from that moment: every call of {}", readers.join(", ")));
             lines.push(format!(
-                "  until each of them has the new key: it is made and written next; readers may get the old value for up to {} more",
+                "  until each of them has the new key: it is made{} and written next; readers may get the old value for up to {} more",
+                if plan.rules.by_person { format!(" by you, at {page},") } else { String::new() },
                 rough(stale)
             ));
-            lines
-                .push("  its limits and restrictions cannot be copied once it is deleted: the new key gets the provider's defaults".into());
+            if !plan.rules.by_person {
+                lines.push(
+                    "  its limits and restrictions cannot be copied once it is deleted: the new key gets the provider's defaults".into(),
+                );
+            }
         }
         Urgency::ReplaceFast if leak == Leak::New => {
             lines.push(
@@ -52,7 +60,7 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
                     .into(),
             );
             lines.push(format!(
-                "  then: the leaked key is deleted as soon as every instance is off it, at the latest at {}",
+                "  then: the leaked key is {goes} as soon as every instance is off it, at the latest at {}",
                 clock(emergency.revoke_at)
             ));
             lines.push(format!(
@@ -61,9 +69,10 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
             ));
         }
         Urgency::ReplaceFast => {
-            lines.push("  first: another key is made, tried, written to every store, and every service is made to pick it up".into());
+            let made = if plan.rules.by_person { format!("made by you, at {page},") } else { "made,".into() };
+            lines.push(format!("  first: another key is {made} tried, written to every store, and every service is made to pick it up"));
             lines.push(format!(
-                "  then: the leaked key is deleted as soon as every instance proves the new one, at the latest at {}",
+                "  then: the leaked key is {goes} as soon as every instance proves the new one, at the latest at {}",
                 clock(emergency.revoke_at)
             ));
             lines.push(format!(
@@ -77,9 +86,24 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Whether the leak is contained, and what a person still does; nothing where there was no leak.
-pub fn aftermath(rotation: &Rotation) -> Vec<String> {
-    let Some(emergency) = &rotation.emergency else { return Vec::new() };
+/// How a leak stands, what the leaked keys were used for, and what a person still does.
+#[derive(Clone, Debug, Serialize)]
+pub struct Leaked {
+    /// `contained`, `not_proved` or `not_contained`.
+    pub verdict: &'static str,
+    /// The same in words.
+    pub headline: String,
+    /// What else is known.
+    pub more: Vec<String>,
+    /// What each leaked key was used for, where the provider told.
+    pub usage: Vec<String>,
+    /// What is left for a person.
+    pub remains: Vec<String>,
+}
+
+/// How the leak stands; none where there was none. `decrees` hold what the leaked keys were used for.
+pub fn leaked(rotation: &Rotation, decrees: &[Decreed]) -> Option<Leaked> {
+    let emergency = rotation.emergency.as_ref()?;
     let s = &rotation.state;
     let debts = [s.old_leak, s.new_leak, s.former.0];
     let unpaid = debts.iter().any(|debt| matches!(debt, Debt::Owed | Debt::Begun | Debt::Stuck));
@@ -94,36 +118,53 @@ pub fn aftermath(rotation: &Rotation) -> Vec<String> {
         |id: &KeyId| !rotation.tombstones.contains(id) || s.minted && s.new_leak != Debt::Paid && rotation.key(Role::New) == Some(id);
     let alive: Vec<&KeyId> = emergency.leaked.iter().filter(|id| works(id)).collect();
     let (proved, deleted): (Vec<&KeyId>, Vec<&KeyId>) = emergency.leaked.iter().filter(|id| !works(id)).partition(|id| looked(id));
-    let mut lines = vec![String::new()];
-    if unpaid || !alive.is_empty() {
+    let mut more = Vec::new();
+    let (verdict, headline) = if unpaid || !alive.is_empty() {
         let which = if alive.is_empty() { named(&emergency.leaked.iter().collect::<Vec<_>>()) } else { named(&alive) };
-        lines.push(paint(Ink::Bad, &format!("NOT CONTAINED: a leaked key works ({which})")));
+        ("not_contained", format!("NOT CONTAINED: a leaked key works ({which})"))
     } else if !proved.is_empty() && deleted.is_empty() {
-        lines.push(paint(Ink::Good, &format!("CONTAINED: the provider refuses what leaked ({})", named(&proved))));
+        ("contained", format!("CONTAINED: the provider refuses what leaked ({})", named(&proved)))
     } else if emergency.leaked.is_empty() && s.dead {
-        lines.push(paint(Ink::Good, "CONTAINED: the provider refuses what leaked"));
+        ("contained", "CONTAINED: the provider refuses what leaked".to_owned())
     } else {
+        if !proved.is_empty() {
+            more.push(format!("the provider refuses {}", named(&proved)));
+        }
         let text =
             format!("NOT PROVED YET: what leaked is deleted ({}), and that the provider refuses it is not seen yet", named(&deleted));
-        lines.push(paint(Ink::Warn, &text));
-        if !proved.is_empty() {
-            lines.push(format!("the provider refuses {}", named(&proved)));
-        }
-    }
+        ("not_proved", text)
+    };
     if !rotation.missing.is_empty() && s.due {
-        lines.push(paint(Ink::Warn, &format!("Not verified when it was revoked: {}", super::words::some(&rotation.missing, 20))));
+        more.push(format!("Not verified when it was revoked: {}", super::words::some(&rotation.missing, 20)));
     }
+    let usage = decrees.iter().filter_map(|decreed| match &decreed.decree {
+        Decree::Usage { rotation: its, key, from, used } if *its == rotation.id => Some(super::used::sentence(key, *from, used)),
+        _ => None,
+    });
     let since = emergency.since.map_or_else(|| "since it leaked".to_owned(), |at| format!("since {}", clock(at)));
+    let by_hand = verdict == "not_contained" && !rotation.plan.rules.revokes;
+    let revoke = || format!("revoke the leaked key at {}, now: only a person can", super::words::page(rotation));
+    let mut remains: Vec<String> = by_hand.then(revoke).into_iter().collect();
+    remains.extend([
+        format!("look at what the leaked key was used for {since}: the provider's usage and billing pages ({})", rotation.plan.provider),
+        "take it out of where it leaked (rewrite the history, purge caches and forks); dead or not, it shows what else lies there".into(),
+        "look for other keys in the same place: keyroll identify --report …".into(),
+        "tell who must know: security, the provider's account owner, customers if data was read".into(),
+    ]);
+    Some(Leaked { verdict, headline, more, usage: usage.collect(), remains })
+}
+
+/// The same in lines, for the end of a run; nothing where there was no leak.
+pub fn aftermath(rotation: &Rotation) -> Vec<String> {
+    let Some(leaked) = leaked(rotation, &[]) else { return Vec::new() };
+    let ink = match leaked.verdict {
+        "contained" => Ink::Good,
+        "not_proved" => Ink::Warn,
+        _ => Ink::Bad,
+    };
+    let mut lines = vec![String::new(), paint(ink, &leaked.headline)];
+    lines.extend(leaked.more.iter().map(|line| paint(Ink::Warn, line)));
     lines.push(paint(Ink::Strong, "What remains for a person"));
-    lines.push(format!(
-        "  [ ] look at what the leaked key was used for {since}: the provider's usage and billing pages ({})",
-        rotation.plan.provider
-    ));
-    lines.push(
-        "  [ ] take it out of where it leaked (rewrite the history, purge caches and forks); it is dead, but it shows what else lies there"
-            .into(),
-    );
-    lines.push("  [ ] look for other keys in the same place: keyroll identify --report …".into());
-    lines.push("  [ ] tell who must know: security, the provider's account owner, customers if data was read".into());
+    lines.extend(leaked.remains.iter().map(|line| format!("  [ ] {line}")));
     lines
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    bounds::attributes,
     paint::{Ink, capital, clean, paint},
     steps::{Step, ahead},
     time::clock,
@@ -60,6 +61,7 @@ pub fn plan_json(plan: &Plan) -> Value {
         "kind": plan.rules.kind,
         "provider": plan.provider,
         "old_key": plan.old,
+        "attributes": plan.attributes,
         "revoked_by": revoked_by(plan),
         "stores": plan.stores,
         "consumers": plan.consumers,
@@ -99,6 +101,9 @@ fn facts(plan: &Plan) -> Vec<String> {
         (Some(key), _) => format!("in use    {}", known(key, true)),
         (None, _) => "in use    no key yet".into(),
     }];
+    for (at, line) in attributes(&plan.attributes).into_iter().enumerate() {
+        facts.push(clean(&format!("{:<9} {line}", if at == 0 { "new key" } else { "" })));
+    }
     for (at, place) in plan.stores.iter().enumerate() {
         let version = place.base.as_ref().map_or_else(|| "empty".into(), |base| format!("version {base}"));
         facts.push(format!("{:<9} {}, {version}", if at == 0 { "store" } else { "" }, place.locator));
@@ -172,7 +177,11 @@ fn says(plan: &Plan, state: &State) -> Option<(String, Duration)> {
 }
 
 fn does(plan: &Plan, effect: Effect) -> String {
+    let page = clean(plan.page.as_deref().unwrap_or(&plan.provider));
     match effect {
+        Effect::Create if plan.rules.by_person => {
+            format!("ask a person for a new key, made at {page}: `run` ends with 6 then, and `keyroll provide` goes on")
+        }
         Effect::Create if plan.rules.kind == Kind::Rotate => {
             format!("create a new key at {}, with the old key's limits and never wider", plan.provider)
         }
@@ -186,6 +195,7 @@ fn does(plan: &Plan, effect: Effect) -> String {
         Effect::Rollout(_, i) => format!("let {} pick up the new key", consumer(plan, i)),
         Effect::Disable => format!("switch {} off, which can be undone", old(plan)),
         Effect::Enable => format!("switch {} on again", old(plan)),
+        Effect::Delete(Role::Old) if !plan.rules.revokes => format!("have {} REVOKED for good at {page}", old(plan)),
         Effect::Delete(Role::Old) => format!("DELETE {} for good", old(plan)),
         Effect::Delete(_) => "delete the new key".into(),
     }
@@ -219,16 +229,17 @@ fn fallbacks(plan: &Plan, items: &[Item]) -> Vec<String> {
     let forever = items.iter().position(|item| item.forever).map(|at| at + 1);
     let off = at(|step| step == Step::Disable);
     let mut lines = Vec::new();
+    let gone = if plan.rules.revokes { "deleted" } else { "revoked" };
     let untouched = if plan.rules.kind == Kind::Rotate { "; the old key was never touched" } else { "" };
     if first > 1 {
-        lines.push(format!("{}: the new key is deleted{untouched}.", range(1, first - 1)));
+        lines.push(format!("{}: the new key is {gone}{untouched}.", range(1, first - 1)));
     }
     let back = match plan.rules.on_timeout {
-        OnTimeout::Rollback => "the old key is written back and proved by every instance, then the new key is deleted.",
-        OnTimeout::Hold => {
-            "if an instance is ill, the old key is written back and proved by every instance, then the new key is deleted; \
+        OnTimeout::Rollback => format!("the old key is written back and proved by every instance, then the new key is {gone}."),
+        OnTimeout::Hold => format!(
+            "if an instance is ill, the old key is written back and proved by every instance, then the new key is {gone}; \
              if proof is only missing, keyroll stops and asks a person."
-        }
+        ),
     };
     let last = off.or(forever).or(at(|step| step == Step::ByHand)).unwrap_or(items.len());
     lines.push(match plan.rules.kind {
@@ -242,7 +253,8 @@ fn fallbacks(plan: &Plan, items: &[Item]) -> Vec<String> {
     }
     if let Some(forever) = forever {
         lines.push(format!(
-            "Once step {forever} deletes: no way back. Until then `keyroll rollback` is at hand{}.",
+            "Once step {forever} {}: no way back. Until then `keyroll rollback` is at hand{}.",
+            if plan.rules.revokes { "deletes" } else { "begins to revoke" },
             if off.is_some() { " (up to the switching off)" } else { "" }
         ));
     }

@@ -31,7 +31,7 @@ impl Reconciled {
     /// Whether a person is needed: everything that is neither explained nor deleted.
     pub fn unsettled(&self) -> bool {
         let key = |key: &Key| match key.fate {
-            Fate::InUse | Fate::Busy => false,
+            Fate::InUse | Fate::Busy | Fate::Kept => false,
             Fate::Delete(_) => self.outcome(key).is_none_or(|swept| swept.failure.is_some()),
             _ => true,
         };
@@ -96,7 +96,7 @@ fn row(one: &Reconciled, key: &Key) -> Option<Row> {
     let file = &one.file;
     let warn = |what: &str, next: &str| Some((Ink::Warn, "!", what.to_owned(), Some(next.to_owned())));
     match key.fate {
-        Fate::InUse | Fate::Busy => None,
+        Fate::InUse | Fate::Busy | Fate::Kept => None,
         Fate::Delete(because) => Some(match one.outcome(key) {
             None => (Ink::Warn, "!", reason(because).to_owned(), Some(format!("keyroll reconcile {file} --fix"))),
             Some(Swept { failure: None, .. }) => (
@@ -199,6 +199,7 @@ fn verdict(fate: Fate) -> &'static str {
         Fate::DeadInStore => "dead_in_store",
         Fate::Unclear => "unclear",
         Fate::Claimed => "claimed",
+        Fate::Kept => "kept",
         Fate::Leftover => "leftover",
         Fate::Unknown => "unknown",
     }

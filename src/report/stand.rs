@@ -15,7 +15,10 @@ use crate::{
 /// The running step in a few words.
 pub fn step(rotation: &Rotation) -> &'static str {
     match rotation.state.phase {
-        Phase::Create if rotation.state.stand == Stand::Unsure => "finding out whether a lost create left a key",
+        Phase::Create if rotation.state.stand == Stand::Unsure && !rotation.plan.rules.by_person => {
+            "finding out whether a lost create left a key"
+        }
+        Phase::Create if waits_for_key(rotation) => "waiting for a person to make the new key",
         Phase::Create => "creating the new key",
         Phase::Stray(_) => "deleting a key that a lost create left",
         Phase::Discard => "deleting the new key, which no store ever served",
@@ -62,7 +65,7 @@ pub fn why(why: Why) -> &'static str {
         Why::StillUsed => "somebody still uses the old key",
         Why::EnabledAgain => "somebody complained while the old key was off, so it was switched on again",
         Why::NothingToReturnTo => "something is wrong, and there is no old key to go back to",
-        Why::RevokeByHand => "which key is old was not proved, so a person must revoke it",
+        Why::RevokeByHand => "a person must revoke a key at the provider",
         Why::StillAlive => "the provider still accepts the old key after its deletion",
         Why::NoNewKey => "no new key could be made that works, and the stores hold one that must go",
         Why::Refused(Refusal::Gone) => "what a needed step was to change is not there any more",
@@ -99,6 +102,9 @@ pub fn next(rotation: &Rotation) -> Vec<String> {
     }
     let resume = |comment: &str| format!("keyroll resume {id}  # {comment}");
     let Some(reason) = s.held else {
+        if waits_for_key(rotation) {
+            return vec![format!("keyroll provide {id}  # after you made the key {} at {}", made_as(rotation), page(rotation))];
+        }
         return match until(rotation) {
             Some(until) => vec![resume(&format!("after {}", clock(until)))],
             None => vec![resume("goes on where it stopped")],
@@ -121,7 +127,7 @@ pub fn next(rotation: &Rotation) -> Vec<String> {
         Why::StillUsed => vec![go_on("after its user was found and moved to the new key; asks the provider again")],
         Why::EnabledAgain => vec![go_on("after the one who complained uses the new key; proves everything, then switches off again")],
         Why::NothingToReturnTo => vec![go_on("after the services were put right; asks every instance again")],
-        Why::RevokeByHand => vec![go_on("after you revoked the old key at the provider, by hand")],
+        Why::RevokeByHand => vec![go_on(&by_hand(rotation))],
         Why::StillAlive => vec![go_on("asks the provider again; delete the old key there by hand if it stays")],
         Why::NoNewKey => vec![go_on("after the cause was put right at the provider; creates another key")],
         Why::Refused(_) => vec![go_on("after the cause was put right; tries the refused step again")],
@@ -132,6 +138,35 @@ pub fn next(rotation: &Rotation) -> Vec<String> {
         next.push(format!("keyroll rollback {id}  # back to the old key{only}"));
     }
     next
+}
+
+/// Whether a person must make the new key first, and hand it over.
+pub fn waits_for_key(rotation: &Rotation) -> bool {
+    let s = &rotation.state;
+    s.rules.by_person && s.phase == Phase::Create && s.stand != Stand::Idle && s.held.is_none()
+}
+
+/// The exact name that the new key must have.
+fn made_as(rotation: &Rotation) -> String {
+    rotation.names.last().map(|name| quoted(name)).unwrap_or_default()
+}
+
+/// Where a person makes keys.
+pub fn page(rotation: &Rotation) -> String {
+    clean(rotation.plan.page.as_deref().unwrap_or("the provider"))
+}
+
+/// What a person must have done before a rotation that waits for their hands goes on.
+fn by_hand(rotation: &Rotation) -> String {
+    let (role, which) = match rotation.state.phase {
+        Phase::Discard | Phase::BackDelete => (Role::New, "new"),
+        Phase::Stray(_) => (Role::Stray, "left-over"),
+        _ => (Role::Old, "old"),
+    };
+    match rotation.key(role).filter(|_| rotation.plan.rules.proved || role != Role::Old) {
+        Some(key) => format!("after you revoked the {which} key {key} at {}", page(rotation)),
+        None => format!("after you revoked the {which} key at {}; which one that is was not proved", page(rotation)),
+    }
 }
 
 fn waive(rotation: &Rotation, missing: &Missing) -> String {
@@ -171,6 +206,7 @@ fn leaked(rotation: &Rotation, debt: Debt) -> String {
         Debt::Owed if rotation.state.due => "leaked and works; to be deleted now".into(),
         Debt::Owed => format!("LEAKED AND WORKS; deleted as soon as everybody is off it{at}"),
         Debt::Begun => "leaked; being deleted".into(),
+        Debt::Stuck if !rotation.plan.rules.revokes => format!("LEAKED AND WORKS: a person must revoke it now, at {}", page(rotation)),
         Debt::Stuck if rotation.plan.rules.proved => "LEAKED AND WORKS: the provider refused to delete it".into(),
         Debt::Stuck => "LEAKED AND WORKS: its id is not known, so a person must delete it at the provider now".into(),
         Debt::Paid if rotation.state.dead => "leaked; deleted, and refused by the provider".into(),
@@ -199,6 +235,7 @@ pub fn old_key(rotation: &Rotation) -> String {
         Phase::ProveDead => "deleted; whether the provider refuses it is being looked at",
         Phase::LastLook if s.rules.proved => "deleted, and refused by the provider",
         Phase::LastLook => "to be revoked by hand; a person said it was",
+        Phase::Delete if s.held == Some(Why::RevokeByHand) => "works and is in no store any more; a person must revoke it",
         Phase::Delete if s.stand != Stand::Idle => "being deleted, past the point of no return",
         Phase::Disable if s.off => "being switched off",
         Phase::BackEnable => "switched off, being switched on again",
@@ -213,7 +250,12 @@ pub fn old_key(rotation: &Rotation) -> String {
         _ if !old_is_out(rotation) => "works; the new key is taking its place",
         _ => "works; no store holds it and no instance should use it",
     };
-    format!("{name}: {fate}")
+    format!("{name}: {}", whose_hand(rotation, fate))
+}
+
+/// What is not deleted by its id is revoked.
+fn whose_hand(rotation: &Rotation, fate: &str) -> String {
+    if rotation.plan.rules.revokes { fate.to_owned() } else { fate.replace("deleted", "revoked") }
 }
 
 /// Where the new key stands: `new key AKIA…2: created, in no store`.
@@ -222,6 +264,7 @@ pub fn new_key(rotation: &Rotation) -> String {
     let Some(new) = &rotation.new else {
         return match (s.phase, s.stand) {
             (Phase::Create, Stand::Idle) if s.attempt == 1 => "new key: not created yet".into(),
+            _ if waits_for_key(rotation) => format!("new key: a person makes it, at {}", page(rotation)),
             (Phase::Create, Stand::Begun | Stand::Unsure) => "new key: may have been created, which is not known yet".into(),
             (Phase::Ended(_), _) => "new key: none".into(),
             _ => "new key: none yet".into(),
@@ -235,6 +278,7 @@ pub fn new_key(rotation: &Rotation) -> String {
     let stores = usize::from(s.rules.stores);
     let holding = rotation.versions.iter().filter(|known| matches!(known.last(), Some((_, Role::New)))).count();
     let fate = match s.phase {
+        Phase::Discard | Phase::BackDelete if s.held == Some(Why::RevokeByHand) => "in no store; works, and a person must revoke it".into(),
         Phase::Discard | Phase::BackDelete if dead && s.stand != Stand::Idle => "being deleted".into(),
         _ if dead => "deleted".into(),
         Phase::Promote(i) if s.stand == Stand::Unsure => {
@@ -250,7 +294,7 @@ pub fn new_key(rotation: &Rotation) -> String {
         _ if holding == 0 => "being written to the stores".into(),
         _ => format!("in {holding} of {stores} stores"),
     };
-    format!("{name}: {fate}")
+    format!("{name}: {}", whose_hand(rotation, &fate))
 }
 
 /// Whether every consumer proved the new key once, and nothing has changed the stores since.

@@ -92,7 +92,10 @@ impl Step {
     pub fn title(self, plan: &Plan) -> String {
         let store = |i: u8| plan.stores.get(usize::from(i)).map_or_else(|| format!("store {}", i + 1), |store| store.locator.clone());
         match self {
-            Self::Create => "create a new key".into(),
+            Self::Create => match &plan.page {
+                Some(page) => format!("have a person make a new key at {page}, and hand it over: keyroll provide"),
+                None => "create a new key".into(),
+            },
             Self::Probe => "try the new key".into(),
             Self::Store(i) => format!("write the new key to {}", store(i)),
             Self::Consumer(i) => match plan.consumers.get(usize::from(i)) {
@@ -101,12 +104,13 @@ impl Step {
                 None => format!("have consumer {} prove the new key", i + 1),
             },
             Self::Grace => "wait before the old key is touched".into(),
-            Self::ByHand => "a person revokes the old key".into(),
+            Self::ByHand => "prove everything again, then a person revokes the old key".into(),
             Self::Idle => "wait until the old key is idle".into(),
             Self::Disable => "prove everything again, then switch the old key off".into(),
             Self::Watch => "watch for complaints".into(),
             Self::Soak => "wait before the old key is deleted".into(),
-            Self::Delete => "prove everything again, then delete the old key".into(),
+            Self::Delete if plan.rules.revokes => "prove everything again, then delete the old key".into(),
+            Self::Delete => "prove everything again, then have the old key revoked".into(),
             Self::ProveDead => "see the old key refused".into(),
             Self::LastLook => "read the stores once more".into(),
             Self::CleanUp => "delete what is of no use at the provider".into(),
@@ -117,7 +121,8 @@ impl Step {
             },
             Self::BackVerify => "have every instance prove the old key".into(),
             Self::BackGrace => "wait before the new key is deleted".into(),
-            Self::BackDelete => "delete the new key".into(),
+            Self::BackDelete if plan.rules.revokes => "delete the new key".into(),
+            Self::BackDelete => "have the new key revoked".into(),
             Self::BackDead => "see the leaked new key refused".into(),
             Self::All => "have every instance prove the new key at once".into(),
             Self::BackEnable => "switch the old key on again".into(),

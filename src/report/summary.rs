@@ -74,6 +74,7 @@ pub fn outcome(rotation: &Rotation) -> String {
         None => match (words::gate(rotation), words::until(rotation)) {
             (Some((why, until)), _) => paint(Ink::Strong, &format!("… {name}: waits until {}: {}", super::time::clock(until), clean(why))),
             (None, Some(until)) => paint(Ink::Strong, &format!("… {name}: {} until {}", words::step(rotation), super::time::clock(until))),
+            (None, None) if words::waits_for_key(rotation) => paint(Ink::Strong, &format!("… {name}: {}", words::step(rotation))),
             (None, None) => paint(Ink::Strong, &format!("… {name}: interrupted while {}", words::step(rotation))),
         },
     }

@@ -7,25 +7,31 @@ use super::{
     paint::{Ink, clean, paint},
     time::clock,
 };
-use crate::{ids::KeyId, ports::Used};
+use crate::{ids::KeyId, record::Used};
 
-/// One line: `Used since …: 12 requests, 3,400 tokens in, …`.
+/// One line, in its ink.
 pub fn used(key: &KeyId, from: DateTime<Utc>, used: &Used) -> String {
+    let ink = if used.requests == Some(0) { Ink::Strong } else { Ink::Warn };
+    paint(ink, &clean(&sentence(key, from, used)))
+}
+
+/// One line: `key_1 was used since …: 12 requests, 3,400 tokens in, …`.
+pub fn sentence(key: &KeyId, from: DateTime<Utc>, used: &Used) -> String {
     let count = |count: Option<u64>, what: &str| count.map(|count| format!("{} {what}", grouped(count)));
     let requests = count(used.requests, if used.requests == Some(1) { "request" } else { "requests" });
-    let cost = used.cost_usd.map(|cost| format!("{cost:.2} USD"));
-    let figures = [requests, count(used.input_tokens, "tokens in"), count(used.output_tokens, "tokens out"), cost];
+    let figures = [requests, count(used.input_tokens, "tokens in"), count(used.output_tokens, "tokens out")];
     let figures: Vec<String> = figures.into_iter().flatten().collect();
     let figures = if figures.is_empty() { "nothing is told".to_owned() } else { figures.join(", ") };
-    let ink = if used.requests == Some(0) { Ink::Strong } else { Ink::Warn };
-    let text = format!(
-        "{} was used since {}: {figures} ({} alone), as the provider knew at {}; its figures come late",
-        clean(key.as_str()),
+    let counted = if used.counted.is_empty() { String::new() } else { format!(" ({} alone)", used.counted) };
+    let cost = used.micro_usd.map_or_else(String::new, |micro| {
+        let since = used.cost_from.filter(|day| *day != from).map_or_else(String::new, |day| format!(" since {}", clock(day)));
+        format!("; it cost {}.{:02} USD{since}", grouped(micro / 1_000_000), micro % 1_000_000 / 10_000)
+    });
+    format!(
+        "{key} was used since {}: {figures}{counted}{cost}, as the provider knew at {}; its figures come late",
         clock(from),
-        used.counted,
         clock(used.as_of)
-    );
-    paint(ink, &text)
+    )
 }
 
 /// The same for a program.
@@ -37,7 +43,8 @@ pub fn used_json(key: &KeyId, from: DateTime<Utc>, used: &Used) -> Value {
         "requests": used.requests,
         "input_tokens": used.input_tokens,
         "output_tokens": used.output_tokens,
-        "cost_usd": used.cost_usd,
+        "cost_usd": used.micro_usd.map(|micro| micro as f64 / 1e6),
+        "cost_since": used.cost_from,
         "as_of": used.as_of,
     } })
 }

@@ -2,7 +2,9 @@
 //!
 //! It is asked of the rotation *after* the record, so that the ids the record brought are already known.
 
-pub use super::stand::{exit_code, formers, gate, keys, new_key, next, old_is_out, old_key, quoted, span, step, until, why};
+pub use super::stand::{
+    exit_code, formers, gate, keys, new_key, next, old_is_out, old_key, page, quoted, span, step, until, waits_for_key, why,
+};
 use super::{
     paint::clean,
     time::{after, clock, rough},
@@ -135,7 +137,7 @@ fn refusal(why: Refusal) -> &'static str {
 }
 
 fn saw(rotation: &Rotation, query: Query, answer: Answer, detail: &Detail) -> String {
-    use Answer::{Bad, Foreign, Late, Later, No, Yes};
+    use Answer::{Bad, Foreign, Late, Later, Moved, No, Yes};
     let plan = &rotation.plan;
     let text = match (query, answer) {
         (Query::Consumer(role, i), _) => return proof(rotation, role, Some(i), answer, detail),
@@ -157,6 +159,7 @@ fn saw(rotation: &Rotation, query: Query, answer: Answer, detail: &Detail) -> St
             None => format!("{} holds what was written to it", store(plan, i)),
         },
         (Query::Current(i), No) => format!("{} still holds what it held before", store(plan, i)),
+        (Query::Current(i), Moved) => format!("{} shows the old key, and was written meanwhile", store(plan, i)),
         (Query::Current(i), Late) => format!("an earlier write to {} landed late", store(plan, i)),
         (Query::Current(i), _) => format!("{} holds a value of somebody else", store(plan, i)),
         (Query::Converged(i), Yes) => format!("every reader of {} gets the new key", store(plan, i)),
@@ -173,7 +176,7 @@ fn saw(rotation: &Rotation, query: Query, answer: Answer, detail: &Detail) -> St
         (Query::Unused, Yes) => "the provider says: the old key is idle, the new one is in use".into(),
         (Query::Unused, Later) => "the provider cannot say yet that the old key is idle".into(),
         (Query::Unused, _) => "the old key is still used by somebody".into(),
-        (Query::Dead(role), Bad | No | Later | Foreign | Late) => format!("the {} is not dead at the provider", adjective(role)),
+        (Query::Dead(role), Bad | No | Later | Foreign | Late | Moved) => format!("the {} is not dead at the provider", adjective(role)),
     };
     with_reply(text, detail)
 }

@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod provider;
+pub mod server;
 pub mod service;
 pub mod traffic;
 pub mod vault;

@@ -41,7 +41,8 @@ async fn everything_that_is_wrong_is_told_at_once() {
     let text = std::fs::read_to_string(stage.playbook()).unwrap();
     let key = stage.playbook().with_file_name("token");
     std::fs::write(&key, stage.token()).unwrap();
-    let by_file = text.replace("env:STAGE_TOKEN", &format!("file:{}", key.display()));
+    let hook = format!("notify:\n  - webhook: {{ url: \"http://127.0.0.1:1/\", secret: \"file:{}\" }}\nverify:", key.display());
+    let by_file = text.replace("verify:", &hook);
     std::fs::write(&unset, text.replace("env:STAGE_TOKEN", "env:NOT_SET_HERE").replace("name: stage", "name: unset")).unwrap();
     std::fs::write(stage.playbook(), by_file).unwrap();
     stage.fleet.behave(1, Behaviour::Stuck);

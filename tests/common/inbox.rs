@@ -142,5 +142,6 @@ pub fn program(folder: &Path, manner: Manner) -> String {
 pub fn secret(folder: &Path, name: &str, value: &str) -> String {
     let path = folder.join(name);
     std::fs::write(&path, value).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     format!("file:{}", path.display())
 }

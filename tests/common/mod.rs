@@ -51,6 +51,8 @@ fn plan() -> Plan {
             disables: false,
             asks_use: false,
             replays: false,
+            by_person: false,
+            revokes: true,
             on_timeout: OnTimeout::Rollback,
             stores: 1,
             consumers: 1,
@@ -62,8 +64,9 @@ fn plan() -> Plan {
         consumers: Vec::new(),
         waits: Waits::default(),
         notes: Vec::new(),
+        attributes: Default::default(),
+        page: None,
         approved: None,
         begun: None,
-        leaked: None,
     }
 }

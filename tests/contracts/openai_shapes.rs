@@ -143,7 +143,7 @@ async fn a_create_is_sent_as_the_specification_says() {
     let bench = crate::provider_bench::Bench::openai_admin().await;
     let (like, _) = bench.server.seed_admin_key("ends", Some(std::time::Duration::from_secs(7 * 86_400)));
     for like in [None, Some(&like)] {
-        let made = bench.provider.create(&Wanted { name: "new", token: "t", like }).await;
+        let made = bench.provider.create(&Wanted { like, ..Wanted::named("new", "t") }).await;
         made.unwrap_or_else(|failure| panic!("{failure}"));
     }
     let bodies = bench.server.bodies("POST", bench.create);

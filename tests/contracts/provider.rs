@@ -12,8 +12,9 @@ use std::{
 use async_trait::async_trait;
 use keyroll::{
     ids::KeyId,
-    ports::{Ambiguity, Credential, Failure, Fate, Life, Listed, Minted, Provider, Wanted},
-    protocol::Refusal,
+    playbook::Limits,
+    ports::{Ambiguity, Credential, Failure, Fate, Life, Listed, Minted, Provider, Question, Wanted},
+    protocol::{Refusal, widened},
     secret::Secret,
 };
 
@@ -26,6 +27,10 @@ pub trait ProviderBench: Send + Sync {
     fn provider(&self) -> Arc<dyn Provider>;
     /// Keys that were there before, best more than fit on one page of a listing (and fewer than the quota by one).
     fn seeded(&self) -> Vec<KeyId>;
+    /// Makes a key; where only a person can, as a person does.
+    async fn mint(&self, wanted: &Wanted<'_>) -> Result<Minted, Failure> {
+        self.provider().create(wanted).await
+    }
     /// How many creates reached the server so far, whatever came of them; none where it cannot tell.
     async fn creates(&self) -> Option<usize>;
     /// Makes the server do the next create and lose its reply; false where it cannot.
@@ -43,6 +48,10 @@ pub trait ProviderBench: Send + Sync {
     /// A well-formed credential that this provider never issued.
     fn stranger(&self) -> Credential {
         Credential { id: None, secret: Secret::new("stranger-4b1f7e6a90d2c35e8b7d1a604f9e2c83") }
+    }
+    /// A model that can be asked.
+    fn model(&self) -> &'static str {
+        "sandbox-1"
     }
     /// Whether a deleted key is refused by the very next call; else within [`ProviderBench::patience`].
     fn dead_at_once(&self) -> bool {
@@ -65,8 +74,11 @@ pub async fn suite(bench: &dyn ProviderBench) {
     let minted = created(bench, &*provider, &before).await;
     let credential = bench.credential(&minted);
     identified(bench, &*provider, &minted, &credential).await;
+    spoken(bench, &*provider, &credential).await;
+    bounded(bench, &*provider, &before, &minted.id).await;
     switched(bench, &*provider, &minted.id, &credential).await;
     used(bench, &*provider, &minted.id).await;
+    spent(bench, &*provider, &minted.id, &credential).await;
     deleted(bench, &*provider, &minted.id, &credential).await;
     lost_create(bench, &*provider).await;
     lost_delete(bench, &*provider).await;
@@ -93,8 +105,8 @@ async fn at_rest(bench: &dyn ProviderBench, provider: &dyn Provider) -> Vec<List
 async fn created(bench: &dyn ProviderBench, provider: &dyn Provider, before: &[Listed]) -> Minted {
     let name = name();
     let count = bench.creates().await;
-    let wanted = Wanted { name: &name, token: &name, like: before.first().map(|key| &key.id) };
-    let minted = provider.create(&wanted).await.unwrap_or_else(|failure| panic!("create: {failure}"));
+    let wanted = Wanted { like: before.first().map(|key| &key.id), ..Wanted::named(&name, &name) };
+    let minted = bench.mint(&wanted).await.unwrap_or_else(|failure| panic!("create: {failure}"));
     assert_eq!(bench.creates().await, count.map(|count| count + 1), "one call, one create");
     assert!(!minted.secret.reveal().is_empty());
     assert!(!ids(before).contains(&minted.id), "a new id");
@@ -127,6 +139,34 @@ async fn identified(bench: &dyn ProviderBench, provider: &dyn Provider, minted: 
     assert_ne!(probe(provider, &stranger).await, Some(Life::Alive), "and does not work");
 }
 
+/// A real request is served by a living key, whole and streamed; for a value that was never issued it is not.
+async fn spoken(bench: &dyn ProviderBench, provider: &dyn Provider, credential: &Credential) {
+    let Some(prompt) = provider.prompt() else { return };
+    let model = bench.model();
+    for stream in [false, true] {
+        let question = Question { model, stream };
+        let spoken = prompt.prompt(credential, &question).await.unwrap_or_else(|failure| panic!("prompt: {failure}"));
+        assert_eq!(spoken.life, Life::Alive);
+        assert_eq!(spoken.pieces.is_some(), stream, "{spoken:?}");
+        assert!(spoken.pieces.is_none_or(|pieces| pieces > 1), "a stream comes in pieces: {spoken:?}");
+        let stranger = prompt.prompt(&bench.stranger(), &question).await;
+        assert!(stranger.is_ok_and(|spoken| spoken.life == Life::Dead), "a value that was never issued");
+    }
+}
+
+/// What a new key will be allowed is told before it is made, is never more than the key that it is like has, and is what it then has.
+async fn bounded(_bench: &dyn ProviderBench, provider: &dyn Provider, before: &[Listed], made: &KeyId) {
+    let Some(attributes) = provider.attributes() else { return };
+    let like = before.first().map(|key| &key.id);
+    let planned = attributes.planned(like, &Limits::NONE).await.unwrap_or_else(|failure| panic!("planned: {failure}"));
+    let has = attributes.of(made).await.unwrap_or_else(|failure| panic!("of: {failure}"));
+    assert_eq!(widened(&planned, &has), Vec::<String>::new(), "planned {planned:?}, has {has:?}");
+    if let Some(like) = like {
+        let old = attributes.of(like).await.unwrap_or_else(|failure| panic!("of: {failure}"));
+        assert_eq!(widened(&old, &planned), Vec::<String>::new(), "old {old:?}, planned {planned:?}");
+    }
+}
+
 /// A key that is switched off does not work, says so in the listing, and comes back. Both may be repeated.
 async fn switched(bench: &dyn ProviderBench, provider: &dyn Provider, id: &KeyId, credential: &Credential) {
     let Some(switch) = provider.switch() else { return };
@@ -145,6 +185,21 @@ async fn used(_bench: &dyn ProviderBench, provider: &dyn Provider, id: &KeyId) {
     let last = usage.last_used(id).await.unwrap_or_else(|failure| panic!("usage: {failure}"));
     let soon = chrono::Utc::now() + chrono::TimeDelta::minutes(5);
     assert!(last.is_none_or(|last| last < soon), "the last use is not in the future");
+}
+
+/// What was spent is told, and only grows; a key can be kept from spending more, as often as one likes.
+async fn spent(_bench: &dyn ProviderBench, provider: &dyn Provider, id: &KeyId, credential: &Credential) {
+    if let Some(counter) = provider.counter() {
+        let before = counter.reading(id).await.unwrap_or_else(|failure| panic!("reading: {failure}"));
+        probe(provider, credential).await;
+        let after = counter.reading(id).await.unwrap_or_else(|failure| panic!("reading: {failure}"));
+        assert!(before >= 0.0 && after >= before, "{before} to {after}");
+    }
+    if let Some(cap) = provider.cap() {
+        for _ in 0..2 {
+            cap.cap(id).await.unwrap_or_else(|failure| panic!("cap: {failure}"));
+        }
+    }
 }
 
 /// A deleted key is dead and gone; deleting it again changes nothing.
@@ -171,7 +226,7 @@ async fn lost_create(bench: &dyn ProviderBench, provider: &dyn Provider) {
         return;
     }
     let name = name();
-    let wanted = Wanted { name: &name, token: &name, like: None };
+    let wanted = Wanted::named(&name, &name);
     let before = ids(&list(provider).await);
     let count = bench.creates().await;
     let Err(failure) = provider.create(&wanted).await else { panic!("the reply was lost") };
@@ -208,7 +263,7 @@ async fn lost_create(bench: &dyn ProviderBench, provider: &dyn Provider) {
 /// A delete whose reply is lost is told as unknown, and can be repeated.
 async fn lost_delete(bench: &dyn ProviderBench, provider: &dyn Provider) {
     let name = name();
-    let minted = match provider.create(&Wanted { name: &name, token: &name, like: None }).await {
+    let minted = match bench.mint(&Wanted::named(&name, &name)).await {
         Ok(minted) => minted,
         Err(failure) => panic!("create: {failure}"),
     };

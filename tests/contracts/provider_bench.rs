@@ -40,8 +40,8 @@ pub fn build(kind: &str, block: &str, admin: &Secret) -> Result<Arc<dyn Provider
     let block = Block { kind: kind.into(), path, source: Arc::new(source) };
     let ctx = Ctx { secrets: Arc::new(OneSecret(admin.duplicate())), wire: Wire::new().expect("TLS") };
     let kinds = Registry::builtin().providers;
-    let kind = kinds.iter().find(|known| known.name == kind).expect("a known provider");
-    (kind.build)(&block, &ctx)
+    let vendor = kinds.iter().find(|known| known.kind.name == kind).expect("a known provider");
+    (vendor.kind.build)(&block, &ctx)
 }
 
 /// An adapter and its stand-in.
@@ -106,7 +106,10 @@ impl Bench {
     /// The relay with a changed block.
     pub async fn relay_with(change: impl Fn(&str) -> String) -> Self {
         let server = SandboxProvider::start().await.expect("a port");
-        let probe = format!("probe: {{ url: \"{}/models\" }}", server.base_url());
+        let probe = format!(
+            "probe: {{ url: \"{base}/models\" }}\nprompt: {{ format: openai, url: \"{base}/chat/completions\" }}",
+            base = server.base_url()
+        );
         let block = format!("base_url: {}\n{}{probe}\n", server.relay_url(), change(RELAY));
         let provider = build("http", &block, server.admin_key()).unwrap_or_else(|fault| panic!("{}", fault.what));
         Self::seeded(server, provider, "/relay/keys", "/relay/keys/*")

@@ -28,7 +28,7 @@ fn status(code: u16, retry_after: Option<&str>) -> Fault {
 }
 
 async fn create(bench: &Bench) -> Got<Minted> {
-    bench.provider.create(&Wanted { name: "spoiled", token: "token-1", like: None }).await
+    bench.provider.create(&Wanted::named("spoiled", "token-1")).await
 }
 
 async fn benches() -> Vec<(&'static str, Bench)> {
@@ -99,7 +99,7 @@ async fn an_answer_that_never_comes_is_unknown() {
     for (name, bench) in benches().await {
         bench.spoil_create(Fault::Hang);
         let provider = bench.provider.clone();
-        let call = tokio::spawn(async move { provider.create(&Wanted { name: "spoiled", token: "token-1", like: None }).await.err() });
+        let call = tokio::spawn(async move { provider.create(&Wanted::named("spoiled", "token-1")).await.err() });
         while bench.named("spoiled") == 0 {
             tokio::task::yield_now().await;
         }
@@ -118,7 +118,7 @@ async fn a_server_that_is_not_there_was_not_asked() {
         let Bench { server, provider, .. } = bench;
         drop(server);
         let failure = loop {
-            match provider.create(&Wanted { name: "spoiled", token: "token-1", like: None }).await {
+            match provider.create(&Wanted::named("spoiled", "token-1")).await {
                 // The listener is closed by a task of its own.
                 Ok(_) => tokio::task::yield_now().await,
                 Err(failure) if matches!(failure.fate, Fate::Unknown { .. }) => tokio::task::yield_now().await,

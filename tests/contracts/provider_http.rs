@@ -77,7 +77,7 @@ async fn an_answer_that_the_block_does_not_fit_is_unknown_not_empty() {
     }
     for (from, to) in [("secret: /key", "secret: /value"), (", id: /id,", ", id: /uuid,")] {
         let bench = Bench::relay_with(|block| block.replace(from, to)).await;
-        let created = bench.provider.create(&Wanted { name: "unread", token: "t", like: None }).await;
+        let created = bench.provider.create(&Wanted::named("unread", "t")).await;
         let failure = created.err().expect("an unreadable answer");
         assert!(matches!(failure.fate, keyroll::ports::Fate::Unknown { .. }), "the key was made: {failure}");
         assert!(bench.server.keys().iter().any(|key| key.name == "unread"));
@@ -88,7 +88,7 @@ async fn an_answer_that_the_block_does_not_fit_is_unknown_not_empty() {
 async fn names_and_ids_stay_in_their_place() {
     let bench = Bench::relay().await;
     let name = "{id}/../{token}?x=1&ä \"quoted\"";
-    let minted = bench.provider.create(&Wanted { name, token: "t", like: None }).await.unwrap_or_else(|failure| panic!("{failure}"));
+    let minted = bench.provider.create(&Wanted::named(name, "t")).await.unwrap_or_else(|failure| panic!("{failure}"));
     let listed = bench.provider.list().await.expect("a listing");
     let found = listed.iter().find(|key| key.id == minted.id).expect("listed");
     assert_eq!(found.name.as_deref(), Some(name));

@@ -87,7 +87,8 @@ async fn what_a_key_was_used_for_is_told_even_after_its_end() {
     let from = chrono::Utc::now() - chrono::TimeDelta::minutes(10);
     let asked = "/v1/organization/usage/completions";
     let used = usage.since(&id, from).await.expect("an answer").expect("OpenAI tells");
-    assert_eq!((used.requests, used.input_tokens, used.output_tokens, used.cost_usd), (Some(3), Some(3), Some(6), None));
+    assert_eq!((used.requests, used.input_tokens, used.output_tokens, used.micro_usd), (Some(3), Some(3), Some(6), Some(30_000)));
+    assert_eq!(used.cost_from, Some(from.date_naive().and_time(chrono::NaiveTime::MIN).and_utc()), "costs come by the day");
     assert!(bench.server.count("GET", asked) > 4, "all pages were read");
     assert!((chrono::Utc::now() - used.as_of).num_seconds().abs() < 60);
     let later = chrono::Utc::now() + chrono::TimeDelta::minutes(10);
@@ -96,6 +97,9 @@ async fn what_a_key_was_used_for_is_told_even_after_its_end() {
     bench.provider.delete(&crate::common::tombstone_for(&id)).await.unwrap_or_else(|failure| panic!("{failure}"));
     let used = usage.since(&id, from).await.expect("an answer").expect("OpenAI tells");
     assert_eq!(used.requests, Some(3), "its API keys are remembered");
+    bench.server.inject("GET", "/v1/organization/costs", 1, keyroll::sandbox::provider::Fault::Status { code: 403, retry_after: None });
+    let used = usage.since(&id, from).await.expect("an answer").expect("OpenAI tells");
+    assert_eq!((used.requests, used.micro_usd), (Some(3), None), "a cost that cannot be read is not nothing");
     bench.server.inject("GET", asked, 2, keyroll::sandbox::provider::Fault::CutBody);
     assert!(usage.since(&id, from).await.is_err(), "half a listing is no sum");
     let unknown = usage.since(&keyroll::ids::KeyId::new("svc_acct_none"), from).await;

@@ -63,7 +63,7 @@ async fn a_look_that_fails_deletes_and_creates_nothing() {
     let failure = bench.provider.delete(&tombstone_for(&id)).await.expect_err("the look failed");
     assert!(matches!(failure.fate, Fate::NotSent { .. }), "nothing was changed: {failure:?}");
     bench.server.inject("GET", bench.delete, 1, Fault::DropAfter);
-    let created = bench.provider.create(&Wanted { name: "new", token: "t", like: Some(&id) }).await;
+    let created = bench.provider.create(&Wanted { like: Some(&id), ..Wanted::named("new", "t") }).await;
     assert!(matches!(created.err().expect("the look failed").fate, Fate::NotSent { .. }));
     assert_eq!((bench.server.count("DELETE", bench.delete), bench.server.count("POST", bench.create)), (0, 0));
 }
@@ -73,7 +73,7 @@ async fn a_new_key_lives_as_long_as_the_one_it_is_like() {
     let bench = Bench::openai_admin().await;
     let week = Duration::from_secs(7 * 86_400);
     let (ends, _) = bench.server.seed_admin_key("ends", Some(week));
-    let like = |like| Wanted { name: "new", token: "t", like };
+    let like = |like| Wanted { like, ..Wanted::named("new", "t") };
     let forever = bench.provider.create(&like(Some(&bench.seeded[1]))).await.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(forever.expires_at, None);
     let made = bench.provider.create(&like(Some(&ends))).await.unwrap_or_else(|failure| panic!("{failure}"));

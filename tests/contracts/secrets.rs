@@ -71,6 +71,7 @@ async fn from_a_file() {
     ] {
         let path = folder.path().join("key");
         std::fs::write(&path, bytes).expect("written");
+        shut(&path, 0o600);
         let reference = SecretRef::File(path.display().to_string());
         match read(&reference).await {
             Ok(got) => assert_eq!(Some(got.as_str()), text),
@@ -84,12 +85,51 @@ async fn from_a_file() {
     assert_eq!(read(&missing).await.expect_err("missing").refusal(), Some(Refusal::Gone));
 }
 
+fn shut(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
+}
+
+#[tokio::test]
+async fn a_file_that_others_can_read_or_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("key");
+    std::fs::write(&path, "sk-canary").expect("written");
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).expect("linked");
+    let read_at = async |path: &std::path::Path| read(&SecretRef::File(path.display().to_string())).await;
+    for mode in [0o644, 0o640, 0o620, 0o604, 0o601] {
+        shut(&path, mode);
+        for place in [&path, &link] {
+            let failure = read_at(place).await.expect_err("open to others");
+            assert!(failure.what.contains(&format!("can be read by others (mode {mode:04o})")), "{failure:?}");
+            assert!(failure.hint.as_ref().is_some_and(|hint| hint.contains("chmod 600")), "{failure:?}");
+        }
+    }
+    for mode in [0o600, 0o400] {
+        shut(&path, mode);
+        // Platforms put secrets behind links; what counts is the file.
+        assert_eq!((read_at(&path).await, read_at(&link).await), (Ok("sk-canary".to_owned()), Ok("sk-canary".to_owned())));
+    }
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("coreutils").success());
+    for place in [pipe.as_path(), folder.path(), std::path::Path::new("/dev/zero")] {
+        let failure = read_at(place).await.expect_err("no file");
+        assert!(failure.what.contains("is no plain file"), "{failure:?}");
+    }
+    let long = folder.path().join("long");
+    std::fs::write(&long, vec![b'x'; (1 << 20) + 1]).expect("written");
+    shut(&long, 0o600);
+    assert!(read_at(&long).await.expect_err("long").what.contains("longer than any secret"));
+}
+
 #[tokio::test]
 async fn from_vault() {
     let world = World::standin().await;
     world.must("POST", "secret/data/ops/openai", json!({ "data": { "key": "sk-canary", "port": 1 } })).await;
     let home = tempfile::tempdir().expect("a folder");
     std::fs::write(home.path().join(".vault-token"), format!("{}\n", world.token)).expect("written");
+    shut(&home.path().join(".vault-token"), 0o600);
     let address = ("VAULT_ADDR", world.address.as_str());
     let by_variable = [address, ("VAULT_TOKEN", world.token.as_str())];
     let home = home.path().display().to_string();

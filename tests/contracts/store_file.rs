@@ -289,6 +289,40 @@ async fn check_names_what_to_put_right() {
     assert!(gone.check().await.expect_err("no folder")[0].hint.contains("mkdir"));
 }
 
+/// Whoever can write beside the file puts links there, and their own folder in place of ours.
+#[tokio::test]
+async fn no_link_beside_it_is_followed_and_no_folder_of_others_is_used() {
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let target = elsewhere.path().join("target");
+    for name in ["lock", "next", "state", "state.next"] {
+        let bench = Bench::with("raw", "old");
+        let beside = bench.folder.path().join(format!(".{}.keyroll", bench.path.file_name().expect("a name").to_string_lossy()));
+        fs::create_dir(&beside).expect("made");
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o700)).expect("ours");
+        symlink(&target, beside.join(name)).expect("linked");
+        let base = bench.store.read().await.ok().flatten().map(|found| found.version);
+        let done = bench.try_set(base.as_ref(), &[("value", "new")], "t").await;
+        assert!(!target.exists(), "{name}: something was written through the link: {done:?}");
+        assert!(done.is_ok() || bench.now() == "old", "{name}");
+    }
+    for folder in ["link", "open"] {
+        let bench = Bench::with("raw", "old");
+        let beside = bench.folder.path().join(format!(".{}.keyroll", bench.path.file_name().expect("a name").to_string_lossy()));
+        if folder == "link" {
+            symlink(elsewhere.path(), &beside).expect("linked");
+        } else {
+            fs::create_dir(&beside).expect("made");
+            fs::set_permissions(&beside, fs::Permissions::from_mode(0o777)).expect("ours");
+        }
+        let base = bench.store.read().await.ok().flatten().map(|found| found.version);
+        let failure = bench.try_set(base.as_ref(), &[("value", "new")], "t").await.expect_err("not ours");
+        assert!(failure.what.contains("is not keyroll's own folder"), "{failure:?}");
+        assert!(bench.store.check().await.is_err());
+        assert_eq!(bench.now(), "old");
+        assert!(fs::read_dir(elsewhere.path()).expect("a folder").next().is_none(), "nothing was put elsewhere");
+    }
+}
+
 #[tokio::test]
 async fn a_link_is_not_followed() {
     let bench = Bench::with("raw", "old");

@@ -9,7 +9,7 @@ use keyroll::{
 };
 use proptest::prelude::*;
 
-use crate::world::book::book;
+use crate::world::book;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -102,8 +102,10 @@ impl Scene {
             rotation: RotationId::at(clock.now(), 7),
             name: &book.name,
             identities: &build::identities(&book, &world),
+            seen: None,
             event: Event::Planned,
             detail: Detail::Planned(Box::new(plan)),
+            then: None,
             at: clock.now(),
         };
         let mut lease = journal.open(opening).await.unwrap();
@@ -118,6 +120,7 @@ impl Scene {
             stop: &stop,
             patience: Patience::default(),
             longest_wait: std::time::Duration::ZERO,
+            handed: None,
         };
         drive(&runner, &mut UntilCreated(stop.clone()), &mut rotation, &mut lease).await.unwrap();
     }

@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod suite;
+mod tampering;
 mod trouble;
 
 use std::path::{Path, PathBuf};

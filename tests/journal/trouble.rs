@@ -112,6 +112,36 @@ async fn a_place_that_cannot_hold_a_journal_is_named() -> Outcome {
     Ok(())
 }
 
+/// What somebody who can write beside the journal may have put there.
+#[tokio::test]
+async fn no_link_beside_the_journal_is_followed_and_no_folder_of_others_is_used() -> Outcome {
+    let elsewhere = tempfile::tempdir()?;
+    for name in ["journal.db-wal", "journal.db-shm", "journal.db-journal"] {
+        let folder = tempfile::tempdir()?;
+        let target = elsewhere.path().join(name);
+        std::os::unix::fs::symlink(&target, folder.path().join(name))?;
+        let opened = SqliteJournal::open(&folder.path().join("journal.db")).await;
+        assert!(!target.exists(), "{name}: something was written through the link, {:?}", opened.err());
+    }
+    let desk = Desk::new().await?;
+    let locks = desk.folder.path().join("journal.db.locks");
+    fs::remove_dir_all(&locks)?;
+    std::os::unix::fs::symlink(elsewhere.path(), &locks)?;
+    let error = refusal(begin(&desk.journal, "r1", &["a"]).await);
+    assert!(error.contains("is not keyroll's own folder"), "{error}");
+    assert!(fs::read_dir(elsewhere.path())?.next().is_none(), "no lock was put elsewhere");
+    fs::remove_file(&locks)?;
+    fs::create_dir(&locks)?;
+    fs::set_permissions(&locks, fs::Permissions::from_mode(0o777))?;
+    let error = refusal(begin(&desk.journal, "r1", &["a"]).await);
+    assert!(error.contains("is not keyroll's own folder"), "{error}");
+    fs::set_permissions(&locks, fs::Permissions::from_mode(0o700))?;
+    std::os::unix::fs::symlink(elsewhere.path().join("x"), locks.join("r1.lock"))?;
+    refusal(begin(&desk.journal, "r1", &["a"]).await);
+    assert!(!elsewhere.path().join("x").exists(), "no lock was put elsewhere");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_database_of_something_else_is_left_alone() -> Outcome {
     let desk = Desk::new().await?;

@@ -41,6 +41,8 @@ fn plan(playbook: &Playbook) -> Plan {
         disables: false,
         asks_use: false,
         replays: false,
+        by_person: false,
+        revokes: true,
         on_timeout: OnTimeout::Rollback,
         stores: 1,
         consumers: 1,
@@ -58,9 +60,10 @@ fn plan(playbook: &Playbook) -> Plan {
         consumers: Vec::new(),
         waits: Waits::default(),
         notes: Vec::new(),
+        attributes: Default::default(),
+        page: None,
         approved: None,
         begun: None,
-        leaked: None,
     }
 }
 
@@ -83,8 +86,10 @@ impl Desk {
             rotation: self.id.clone(),
             name: &self.playbook.name,
             identities: &identities(&self.playbook, &self.world),
+            seen: None,
             event: Event::Planned,
             detail: Detail::Planned(Box::new(plan(&self.playbook))),
+            then: None,
             at: begin(),
         };
         let mut lease = self.journal.open(opening).await.unwrap();

@@ -22,7 +22,8 @@ fn one(text: &str) -> Fault {
     let start = Instant::now();
     let faults = Playbook::parse(source(text)).expect_err("no playbook");
     let took = start.elapsed();
-    assert!(took < Duration::from_millis(500), "{took:?}"); // 100 ms in a release build
+    // A bomb that is not stopped takes minutes, or all memory; a busy machine may take its time.
+    assert!(took < Duration::from_secs(10), "{took:?}");
     let drawn = render(&faults, &source(text));
     assert!(drawn.len() < 20_000, "{} bytes", drawn.len());
     faults.into_iter().next().expect("a fault")
@@ -90,7 +91,7 @@ fn a_file_that_cannot_be_a_playbook_is_named() {
         let start = Instant::now();
         let fault = Source::read(&path).expect_err("no text");
         assert!(fault.what.contains(expected), "{}", fault.what);
-        assert!(start.elapsed() < Duration::from_millis(500));
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
     assert_eq!(Source::read(&put("good.yaml", b"keyroll: 1\n")).unwrap().text, "keyroll: 1\n");
 }

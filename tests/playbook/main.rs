@@ -1,8 +1,10 @@
 //! From YAML to a playbook: what is accepted, every mistake with its place, and no secret in any message.
 
 mod bad;
+mod daylight;
 mod hostile;
 mod properties;
+mod roundtrip;
 mod secrets;
 mod shipped;
 mod window;

@@ -18,7 +18,7 @@ fn good(source: Source) {
     let source = std::sync::Arc::new(source);
     let playbook = Playbook::parse(source.clone()).unwrap_or_else(|faults| panic!("{}", render(&faults, &source)));
     let registry = Registry::builtin();
-    let known = registry.providers.iter().any(|kind| kind.name == playbook.provider.kind)
+    let known = registry.providers.iter().any(|vendor| vendor.kind.name == playbook.provider.kind)
         && playbook.stores.iter().all(|store| registry.stores.iter().any(|kind| kind.name == store.block.kind))
         && !registry.discoveries.is_empty();
     if known {
@@ -67,13 +67,26 @@ fn any_answer_is_written_as_the_text_it_is() {
     }
 }
 
+/// A page that is written from the code cannot fall behind it.
+fn written(path: &str, page: &str) {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(root(path), page).unwrap();
+    }
+    let there = std::fs::read_to_string(root(path)).unwrap_or_default();
+    assert!(there == page, "{path} is not what the code says: UPDATE_DOCS=1 cargo test --test playbook");
+}
+
 #[test]
 fn the_reference_is_written_from_the_schema() {
-    let path = root("docs/playbook.md");
-    let page = reference(&Registry::builtin());
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &page).unwrap();
+    written("docs/playbook.md", &reference(&Registry::builtin()));
+}
+
+#[test]
+fn the_page_of_providers_is_written_from_the_adapters() {
+    let cards = keyroll::cli::providers::cards(&Registry::builtin(), &world::ctx());
+    for card in &cards {
+        assert!(card.provider.is_some(), "{}: its sample builds it", card.name);
+        assert!(!card.needs.is_empty() && !card.source.is_empty(), "{}", card.name);
     }
-    let there = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(there == page, "docs/playbook.md is not what the schema says: UPDATE_DOCS=1 cargo test --test playbook");
+    written("docs/providers.md", &keyroll::report::providers_page(&cards));
 }

@@ -182,7 +182,7 @@ fn shelf(block: &Block, _: &Ctx) -> Result<Arc<dyn Store>, Fault> {
 /// All stand-ins.
 pub fn registry() -> Registry {
     Registry {
-        providers: vec![Kind { name: "acme", about: "keys for tests", schema: |g| Acme::json_schema(g), build: acme }],
+        providers: vec![Kind { name: "acme", about: "keys for tests", schema: |g| Acme::json_schema(g), build: acme }.into()],
         stores: vec![Kind { name: "shelf", about: "a store for tests", schema: |g| Shelf::json_schema(g), build: shelf }],
         discoveries: vec![Kind {
             name: "fixed",

@@ -88,3 +88,17 @@ impl Witness for () {
         Ok(())
     }
 }
+
+/// The bare states of rotations in which keys leak.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Leaking;
+
+impl Witness for Leaking {
+    const LEAKS: bool = true;
+    fn new(_: Rules) -> Self {
+        Self
+    }
+    fn sees(self, _: &State, _: Event, _: &State) -> Result<Self, String> {
+        Ok(Self)
+    }
+}

@@ -2,7 +2,7 @@
 
 use keyroll::protocol::{
     Action, Answer, Ask, Debt, Effect, End, Event, Kind, Leak, OnTimeout, Pause, Phase, Query, Refusal, Role, Rules, State, Urgency, Why,
-    decide,
+    decide, may_be_off,
 };
 
 use crate::{
@@ -102,7 +102,11 @@ impl Witness for Guard {
                 // What was proved at the very end stays proved.
                 self.refused &= leak == Leak::Old && matches!(before.phase, Phase::Sweep(_) | Phase::Stray(Some(_)));
             }
-            Event::Asked(Ask::GoOn) => (self.old.denied, self.new.denied) = (false, false),
+            Event::Asked(Ask::GoOn) => {
+                (self.old.denied, self.new.denied) = (false, false);
+                // Of a key that no store ever served a person's word is enough: its value may be known to nobody.
+                self.new.gone |= before.held == Some(Why::RevokeByHand) && before.phase == Phase::Discard;
+            }
             Event::Waited(Pause::Revoke) => self.due = true,
             Event::Intended(Effect::Create) if before.attempt != 1 || before.stand == keyroll::protocol::Stand::Idle => {
                 self.new = FINE;
@@ -123,7 +127,8 @@ impl Witness for Guard {
             Event::Saw(Query::Dead(role), answer) => {
                 self.refused = answer == Answer::Yes;
                 // The provider refused to delete it, and refuses it: somebody else deleted it.
-                self.old.gone |= role == Role::Old && self.refused && before.debt(Role::Old) == Debt::Stuck;
+                let by_hand = before.debt(Role::Old) == Debt::Stuck || !self.rules.revokes;
+                self.old.gone |= role == Role::Old && self.refused && by_hand;
             }
             Event::Saw(Query::Stores(role), answer) => self.stores = (answer == Answer::Yes).then_some(role),
             _ => {}
@@ -170,6 +175,9 @@ fn leaks(stores: u8, consumers: u8) {
     for (kind, proved, disables) in kinds {
         let rules = Rules { kind, proved, disables, attempts: 2, stores, consumers, ..PLAIN };
         states += explore::<Guard>(rules).len();
+        if kind == Kind::Rotate {
+            states += explore::<Guard>(Rules { by_person: true, revokes: false, ..rules }).len();
+        }
     }
     println!("a leak at any moment, {stores} stores, {consumers} consumers: {states} states with a guard's memory");
     assert!(states > 10_000);
@@ -196,6 +204,80 @@ fn revoke_first_deletes_before_it_creates() {
         told[told.len() - 3..],
         [Action::Look(Query::Everyone(Role::New)), Action::Look(Query::Dead(Role::Old)), Action::Look(Query::Stores(Role::New))]
     );
+}
+
+#[test]
+fn a_reader_that_is_behind_keeps_nobody_else_from_the_new_key() {
+    let rules = Rules { stores: 2, ..PLAIN };
+    let behind = Walk::new(rules).asked(FAST).saw(Query::Converged(0), Answer::No);
+    assert_eq!(behind.next(), Action::Intend(Effect::Promote(1)));
+    assert_eq!(behind.saw(Query::Converged(1), Answer::Bad).next(), Action::Intend(Effect::Rollout(Role::New, 0)));
+}
+
+#[test]
+fn a_refused_deletion_of_a_held_emergency_is_not_called_dead() {
+    let walk = Walk::new(PLAIN).asked(FAST).saw(Query::Everyone(Role::New), Answer::No).event(Event::Waited(Pause::Revoke));
+    walk.refused(Effect::Delete(Role::Old), Refusal::Denied).held(Why::NotVerified);
+}
+
+#[test]
+fn a_leak_gives_another_round_of_attempts() {
+    let last = || Walk::new(Rules { attempts: 2, ..PLAIN }).lost(Effect::Create).saw(Query::Settle, Answer::Yes);
+    let walk = last().asked(FAST).lost(Effect::Create).saw(Query::Settle, Answer::Yes);
+    assert_eq!(walk.next(), Action::Intend(Effect::Create));
+    assert_eq!(walk.lost(Effect::Create).saw(Query::Settle, Answer::Yes).state.held, Some(Why::NoNewKey));
+}
+
+#[test]
+fn an_old_key_that_is_deleted_already_is_only_proved_dead() {
+    let walk = Walk::new(PLAIN).until(Action::Look(Query::Dead(Role::Old))).asked(FAST);
+    assert_eq!((walk.state.old_leak, walk.next()), (Debt::Paid, Action::Look(Query::Dead(Role::Old))));
+}
+
+#[test]
+fn where_somebody_was_not_verified_everybody_proves_the_new_key_before_the_leaked_one_goes() {
+    let rules = Rules { on_timeout: OnTimeout::Hold, ..PLAIN };
+    let walk = Walk::new(rules).until(Action::Look(Query::Everyone(Role::New))).saw(Query::Everyone(Role::New), Answer::No);
+    assert_eq!(walk.held(Why::NotVerified).asked(FAST).next(), Action::Look(Query::Everyone(Role::New)));
+}
+
+#[test]
+fn an_old_key_without_an_id_is_nobodys_to_delete() {
+    let walk = Walk::new(Rules { proved: false, ..PLAIN }).until(Action::Stop).asked(Ask::GoOn);
+    let walk = walk.asked(Ask::Emergency(Leak::New, Urgency::ReplaceFast));
+    assert_eq!((walk.state.old_leak, walk.next()), (Debt::Stuck, Action::Intend(Effect::Create)));
+}
+
+#[test]
+fn an_old_key_that_was_off_goes_with_the_leaked_new_one() {
+    let rules = Rules { disables: true, ..PLAIN };
+    let walk = Walk::new(rules).until(Action::Wait(Pause::Soak)).asked(Ask::Emergency(Leak::New, Urgency::ReplaceFast));
+    let deletes = [Effect::Delete(Role::Old), Effect::Delete(Role::Former)];
+    assert_eq!(done(&walk.ends(End::Done))[3..], deletes);
+}
+
+#[test]
+fn every_key_that_leaked_one_after_the_other_is_deleted() {
+    let walk = Walk::new(PLAIN).until(Action::Wait(Pause::Grace)).asked(Ask::Emergency(Leak::Both, Urgency::ReplaceFast));
+    let walk = walk.until(Action::Look(Query::Everyone(Role::New))).asked(Ask::Emergency(Leak::New, Urgency::RevokeFirst));
+    let told = done(&walk.ends(End::Done));
+    let deletes = [Effect::Delete(Role::Old), Effect::Delete(Role::Former), Effect::Delete(Role::Former)];
+    assert_eq!(told[..3], deletes, "all of them at once");
+    assert_eq!(told.iter().filter(|effect| matches!(effect, Effect::Delete(_))).count(), 3);
+}
+
+#[test]
+fn what_is_being_deleted_does_not_wait_again_because_more_is_said() {
+    let walk = Walk::new(PLAIN).asked(FIRST).until(Action::Do(Effect::Delete(Role::Old))).asked(FAST);
+    assert_eq!(walk.next(), Action::Do(Effect::Delete(Role::Old)));
+}
+
+#[test]
+fn the_proof_of_death_is_remembered() {
+    let walk = Walk::new(PLAIN).asked(FAST).until(Action::Look(Query::Dead(Role::Old)));
+    assert!(!walk.state.dead);
+    assert!(walk.until(Action::Look(Query::Stores(Role::New))).state.dead);
+    assert!(!Walk::new(PLAIN).until(Action::Look(Query::Dead(Role::Old))).until(Action::Look(Query::Stores(Role::New))).state.dead);
 }
 
 #[test]
@@ -251,6 +333,21 @@ fn an_old_key_that_leaks_on_the_way_back_is_not_gone_back_to() {
     assert_eq!(done(&told), effects);
 }
 
+/// The first new key was given up on the way back, and its successor leaked and is deleted.
+fn walk_of_two_formers() -> Walk {
+    let walk = Walk::new(PLAIN).until(Action::Wait(Pause::Grace)).asked(Ask::Rollback).until(Action::Do(Effect::Restore(0)));
+    let walk = walk.asked(FAST).until(Action::Look(Query::Everyone(Role::New))).asked(Ask::Emergency(Leak::New, Urgency::RevokeFirst));
+    walk.until(Action::Do(Effect::Delete(Role::Former))).event(Event::Did(Effect::Delete(Role::Former)))
+}
+
+#[test]
+fn what_may_only_be_off_is_looked_for_in_the_list_too() {
+    let walk = Walk::new(PLAIN).asked(FIRST).refused(Effect::Delete(Role::Old), Refusal::Denied);
+    assert!(may_be_off(&walk.state, Role::Old));
+    let deleted = Walk::new(PLAIN).asked(FIRST).until(Action::Intend(Effect::Create));
+    assert!(!may_be_off(&deleted.state, Role::Old) && !may_be_off(&Walk::new(PLAIN).state, Role::Old));
+}
+
 #[test]
 fn a_second_leak_is_not_put_off_behind_a_key_that_was_only_given_up() {
     let walk = Walk::new(PLAIN).until(Action::Wait(Pause::Grace)).asked(Ask::Rollback).until(Action::Do(Effect::Restore(0)));
@@ -260,11 +357,11 @@ fn a_second_leak_is_not_put_off_behind_a_key_that_was_only_given_up() {
     let told = walk.ends(End::Done);
     let deleted = done(&told).iter().filter(|effect| **effect == Effect::Delete(Role::Former)).count();
     assert_eq!(deleted, 2);
-    let (last, created) = (
-        told.iter().rposition(|a| *a == Action::Do(Effect::Delete(Role::Former))),
-        told.iter().position(|a| *a == Action::Do(Effect::Create)),
-    );
-    assert!(last < created, "both go before another key is made: {told:?}");
+    let journal_of_before = walk_of_two_formers().event(Event::Intended(Effect::Delete(Role::Former)));
+    assert_eq!(journal_of_before.next(), Action::Do(Effect::Delete(Role::Former)), "both went at once");
+    let created = told.iter().position(|action| *action == Action::Do(Effect::Create)).unwrap();
+    let before = done(&told[..created]).iter().filter(|effect| **effect == Effect::Delete(Role::Former)).count();
+    assert_eq!(before, 1, "what leaked goes at once, and what only was given up when everybody is off it: {told:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The protocol, checked: its law, its safety over every reachable state, its ways out, and its table row by row.
 
+mod bounds;
 mod explore;
+mod jury;
 mod leak;
 mod rows;
 mod safety;
@@ -15,7 +17,7 @@ use keyroll::protocol::{
 
 pub const ROLES: [Role; 4] = [Role::Old, Role::New, Role::Stray, Role::Former];
 pub const PAUSES: [Pause; 5] = [Pause::Grace, Pause::Idle, Pause::Soak, Pause::Stale, Pause::Revoke];
-pub const ANSWERS: [Answer; 6] = [Answer::Yes, Answer::No, Answer::Bad, Answer::Later, Answer::Foreign, Answer::Late];
+pub const ANSWERS: [Answer; 7] = [Answer::Yes, Answer::No, Answer::Bad, Answer::Later, Answer::Foreign, Answer::Late, Answer::Moved];
 pub const ASKS: [Ask; 4] = [Ask::Rollback, Ask::GoOn, Ask::Amend, Ask::Waive];
 pub const LEAKS: [Ask; 6] = [
     Ask::Emergency(Leak::Old, Urgency::ReplaceFast),
@@ -35,6 +37,8 @@ pub const PLAIN: Rules = Rules {
     disables: false,
     asks_use: false,
     replays: false,
+    by_person: false,
+    revokes: true,
     on_timeout: OnTimeout::Rollback,
     stores: 1,
     consumers: 1,

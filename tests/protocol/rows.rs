@@ -6,7 +6,7 @@ use keyroll::protocol::{
     Effect::{Create, Delete, Disable, Enable, Promote, Restore, Rollout},
     End, Event, Kind, OnTimeout, Pause, Phase, Query, Refusal,
     Role::{New, Old, Stray},
-    Rules, Why,
+    Rules, Why, replaces, written,
 };
 
 use crate::{PLAIN, Walk, done, may_go_back};
@@ -133,6 +133,74 @@ fn row_3_a_promote_that_lands_during_its_fence_is_used() {
 }
 
 #[test]
+fn row_3_a_promote_that_may_have_been_there_is_gone_back_from_with_a_wait() {
+    let fenced = || Walk::new(PLAIN).until(Do(Promote(0))).resumed();
+    let ways = [
+        // The store was written meanwhile: nothing that was sent before can land, but it may have been there.
+        fenced().saw(Query::Current(0), Answer::Moved),
+        fenced().saw(Query::Current(0), Answer::No).refused(Restore(0), Refusal::Conflict).saw(Query::Current(0), Answer::Moved),
+        // Seen by the runner that still had the value, and tried again.
+        Walk::new(PLAIN)
+            .lost(Promote(0))
+            .saw(Query::Current(0), Answer::Moved)
+            .until(Do(Promote(0)))
+            .resumed()
+            .saw(Query::Current(0), Answer::No),
+    ];
+    for walk in ways {
+        let told = walk.ends(End::RolledBack);
+        let (waits, deletes) =
+            (told.iter().position(|action| *action == Wait(Pause::Stale)), told.iter().position(|action| *action == Do(Delete(New))));
+        assert!(waits.is_some() && waits < deletes, "{told:?}");
+    }
+}
+
+#[test]
+fn row_3_a_promote_that_surely_was_never_there_costs_its_key_at_once() {
+    // The store answered the first one: it did not happen, so what moved is somebody else's field.
+    let walk = Walk::new(PLAIN).refused(Promote(0), Refusal::Conflict).saw(Query::Current(0), Answer::Moved);
+    let told = walk.until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No).ends(End::Done);
+    assert_eq!(done(&told)[..3], [Restore(0), Delete(New), Create]);
+}
+
+#[test]
+fn row_3_another_attempt_has_not_been_there() {
+    let walk = Walk::new(Rules { kind: Kind::Replace, ..PLAIN }).lost(Promote(0)).saw(Query::Current(0), Answer::Moved);
+    assert!(walk.state.shown);
+    let walk = walk.until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No).until(Intend(Create));
+    assert!(!walk.state.shown);
+}
+
+#[test]
+fn row_3_a_write_takes_the_place_of_an_old_value_and_of_the_new_one_only_on_the_way_back() {
+    let may = |walk: &Walk, effect| [Old, New].map(|role| replaces(&walk.state, effect, Some(role)));
+    let promote = Walk::new(PLAIN).until(Intend(Promote(0)));
+    assert_eq!(may(&promote, Promote(0)), [true, false]);
+    let again = promote.lost(Promote(0)).saw(Query::Current(0), Answer::No);
+    assert_eq!(may(&again, Promote(0)), [false, false], "under the same condition as the lost one");
+    let moved = Walk::new(PLAIN).lost(Promote(0)).saw(Query::Current(0), Answer::Moved);
+    assert_eq!(may(&moved, Promote(0)), [true, false]);
+    let fence = Walk::new(PLAIN).until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No);
+    assert_eq!(may(&fence, Restore(0)), [false, false]);
+    let back = Walk::new(PLAIN).saw(Query::Consumer(New, 0), Answer::Bad);
+    assert_eq!(may(&back, Restore(0)), [true, true]);
+    assert!(!replaces(&back.state, Restore(0), None), "somebody else's value");
+}
+
+#[test]
+fn row_3_what_a_store_shows_after_a_write() {
+    let promote = Walk::new(PLAIN).lost(Promote(0)).state;
+    let fence = Walk::new(PLAIN).until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No).lost(Restore(0)).state;
+    let back = Walk::new(PLAIN).saw(Query::Consumer(New, 0), Answer::Bad).lost(Restore(0)).state;
+    let shows = |state, role| [false, true].map(|moved| written(state, role, moved));
+    use Answer::{Foreign, Late, Moved, No, Yes};
+    assert_eq!([shows(&promote, Some(Old)), shows(&promote, Some(New)), shows(&promote, None)], [[No, Moved], [Yes, Yes], [No, Foreign]]);
+    assert_eq!([shows(&fence, Some(Old)), shows(&fence, Some(New)), shows(&fence, None)], [[No, Moved], [Late, Late], [No, Foreign]]);
+    // A reading may be as old as any: only a restore that the store confirms counts.
+    assert_eq!([shows(&back, Some(Old)), shows(&back, Some(New)), shows(&back, None)], [[No, No], [Late, Late], [No, Foreign]]);
+}
+
+#[test]
 fn row_3_the_second_store_takes_the_value_that_the_first_shows() {
     let walk = Walk::new(Rules { stores: 2, ..PLAIN }).until(Intend(Promote(1))).resumed();
     assert_eq!(walk.next(), Intend(Promote(1)));
@@ -143,6 +211,20 @@ fn row_4_a_lost_rollout_is_compared_and_repeated_only_if_it_did_not_happen() {
     let lost = || Walk::new(PLAIN).lost(Rollout(New, 0));
     assert_eq!(lost().saw(Query::Rolled(New, 0), Answer::Yes).next(), Look(Query::Consumer(New, 0)));
     assert_eq!(lost().saw(Query::Rolled(New, 0), Answer::No).next(), Do(Rollout(New, 0)));
+}
+
+#[test]
+fn row_4_a_rollout_that_is_refused_is_missing_proof() {
+    let refused = |on_timeout| Walk::new(Rules { on_timeout, ..PLAIN }).refused(Rollout(New, 0), Refusal::Denied);
+    assert_eq!(refused(OnTimeout::Rollback).next(), Intend(Restore(0)));
+    refused(OnTimeout::Hold).held(Why::NotVerified);
+}
+
+#[test]
+fn row_3_a_refused_promote_is_intended_anew_after_a_persons_word() {
+    let rules = Rules { kind: Kind::Install, stores: 2, ..PLAIN };
+    let walk = Walk::new(rules).refused(Promote(1), Refusal::Denied).held(Why::NothingToReturnTo);
+    assert_eq!(walk.asked(Ask::GoOn).next(), Intend(Promote(1)));
 }
 
 #[test]
@@ -271,7 +353,25 @@ fn install_and_replace_revoke_nothing() {
 
 #[test]
 fn an_unproved_old_key_is_revoked_by_hand() {
-    let walk = Walk::new(Rules { proved: false, ..PLAIN }).until(Action::Stop).held(Why::RevokeByHand);
+    let rules = Rules { proved: false, ..PLAIN };
+    let walk = Walk::new(rules).until(Wait(Pause::Grace)).until(Action::Stop).held(Why::RevokeByHand);
     assert_eq!(walk.state.phase, Phase::ByHand);
+    assert_eq!(walk.told[walk.told.len() - 3..], [vec![Wait(Pause::Grace)], proof(New).to_vec()].concat());
+    let missing = Walk::new(rules).until(Look(Query::Everyone(New))).saw(Query::Everyone(New), Answer::No);
+    assert_eq!(missing.next(), Intend(Restore(0)), "nobody is told to revoke a key that is in use");
     assert_eq!(walk.asked(Ask::GoOn).ends(End::Done), [Look(Query::Dead(Old)), Look(Query::Stores(New))]);
+}
+
+/// Records of rotations from before the protocol asked for more.
+#[test]
+fn journals_of_before_still_fold() {
+    let by_hand = Walk::new(Rules { proved: false, ..PLAIN }).until(Wait(Pause::Grace)).event(Event::Waited(Pause::Grace));
+    by_hand.event(Event::Asked(Ask::GoOn)).ends(End::Done);
+    let install = Walk::new(Rules { kind: Kind::Install, ..PLAIN }).until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No);
+    let told = install.held(Why::CannotFence).asked(Ask::GoOn).event(Event::Intended(Delete(New))).ends(End::Done);
+    assert_eq!(done(&told)[..2], [Delete(New), Create]);
+    let fence = Walk::new(PLAIN).until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No).lost(Restore(0));
+    assert_eq!(fence.saw(Query::Current(0), Answer::Yes).next(), Intend(Delete(New)));
+    let back = Walk::new(PLAIN).saw(Query::Consumer(New, 0), Answer::Bad).lost(Restore(0));
+    assert_eq!(back.saw(Query::Current(0), Answer::Yes).next(), Intend(Rollout(Old, 0)));
 }

@@ -30,6 +30,8 @@ struct Bystander {
     dirty: u8,
     /// Bit by store: the outcome of a promote was lost.
     unclear: u8,
+    /// A lost promote may have been there, though the store shows the old key again.
+    served: bool,
     /// A create may have left a key that nobody looked for yet.
     stray: bool,
     /// A create was lost at some time: its key may even appear after somebody looked.
@@ -79,6 +81,8 @@ impl Bystander {
                 never!(self.dead, "both keys are deleted");
                 never!(self.dirty != 0 && phase != Phase::BackDelete, "the new key is deleted while a store may show it (I2)");
                 never!(self.dirty != 0, "the new key is deleted, and a store was not restored (I2)");
+                let at_once = self.served && phase != Phase::BackDelete && self.rules.kind == Kind::Rotate;
+                never!(at_once, "the new key is deleted at once, and somebody may have read it (I2)");
                 if phase == Phase::BackDelete {
                     never!(!whole(Role::Old), "the new key is deleted without a fresh proof of the old one");
                     never!(!self.stale, "the new key is deleted while readers may still have it (I2)");
@@ -114,8 +118,8 @@ impl Bystander {
             (self.stray, self.ever_lost) = (true, true);
         }
         match event {
-            Event::Intended(Effect::Create) => (self.lively, self.value) = (false, false),
-            Event::Did(Effect::Create) => (self.value, self.stray) = (true, self.stray && !self.rules.replays),
+            Event::Intended(Effect::Create) => (self.lively, self.value, self.served) = (false, false, false),
+            Event::Did(Effect::Create) => (self.value, self.stray) = (true, self.stray && !self.rules.replays && !self.rules.by_person),
             Event::Saw(Query::Settle, Answer::Yes) => self.stray = false,
             Event::Saw(Query::Live, answer) => self.lively = answer == Answer::Yes,
 
@@ -130,14 +134,17 @@ impl Bystander {
             Event::Saw(Query::Current(_), Answer::Late) if before.phase == Phase::Fence => {
                 (self.dirty, self.value) = (self.dirty | 1, true)
             }
+            // What was sent before can land no more.
+            Event::Saw(Query::Current(i), Answer::Moved) => {
+                self.served |= self.unclear & Self::bit(i) != 0;
+                (self.dirty, self.unclear) = (self.dirty & !Self::bit(i), self.unclear & !Self::bit(i));
+            }
             Event::Intended(Effect::Restore(_)) => self.stale = false,
             Event::Did(Effect::Restore(i)) | Event::Saw(Query::Current(i), Answer::Yes) => {
                 (self.dirty, self.unclear) = (self.dirty & !Self::bit(i), self.unclear & !Self::bit(i));
             }
-            // A person decided that a first write will not land any more, and a reading agreed.
-            Event::Saw(Query::Current(0), Answer::No) if before.phase == Phase::Fence && self.rules.kind == Kind::Install => {
-                (self.dirty, self.unclear) = (0, 0);
-            }
+            // A person decided that a first write will not land any more.
+            Event::Asked(Ask::GoOn) if before.held == Some(Why::CannotFence) => (self.dirty, self.unclear) = (0, 0),
 
             // A person looked at the provider, and leaves the key that cannot be told from others alone.
             Event::Asked(Ask::GoOn) if before.held == Some(Why::CannotSettle) => self.stray = false,
@@ -191,6 +198,7 @@ impl Witness for Bystander {
             value: false,
             dirty: 0,
             unclear: 0,
+            served: false,
             stray: false,
             ever_lost: false,
             disable: false,
@@ -236,7 +244,24 @@ pub fn rules(stores: u8, consumers: u8) -> Vec<Rules> {
                 continue;
             }
             let on_timeout = if hold { OnTimeout::Hold } else { OnTimeout::Rollback };
-            all.push(Rules { kind, proved, disables, asks_use, replays, on_timeout, stores, consumers, attempts: 2 });
+            let rules = Rules {
+                kind,
+                proved,
+                disables,
+                asks_use,
+                replays,
+                by_person: false,
+                revokes: true,
+                on_timeout,
+                stores,
+                consumers,
+                attempts: 2,
+            };
+            all.push(rules);
+            // A person's hands change nothing of how the old key is looked at.
+            if !replays && !asks_use {
+                all.push(Rules { by_person: true, revokes: false, ..rules });
+            }
         }
     }
     all

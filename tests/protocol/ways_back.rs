@@ -73,6 +73,18 @@ fn only_what_was_touched_is_put_back() {
 }
 
 #[test]
+fn every_consumer_that_was_rolled_out_is_rolled_back() {
+    let walk = Walk::new(Rules { consumers: 2, ..PLAIN }).until(keyroll::protocol::Action::Wait(Pause::Grace)).asked(Ask::Rollback);
+    assert_eq!(done(&walk.ends(End::RolledBack)), [Restore(0), Rollout(Old, 0), Rollout(Old, 1), Delete(New)]);
+}
+
+#[test]
+fn who_asks_to_go_back_on_the_way_back_does_not_start_it_anew() {
+    let walk = Walk::new(PLAIN).saw(Query::Consumer(New, 0), Answer::Bad).saw(Query::Everyone(Old), Answer::No);
+    assert_eq!(walk.asked(Ask::Rollback).next(), Look(Query::Everyone(Old)));
+}
+
+#[test]
 fn a_store_that_refuses_the_promote_is_not_restored() {
     let rules = Rules { stores: 2, ..PLAIN };
     assert_eq!(done(&Walk::new(rules).refused(Promote(0), Refusal::Denied).ends(End::Aborted)), [Delete(New)]);
@@ -112,8 +124,10 @@ fn where_there_was_no_old_value_a_person_says_that_nothing_will_land() {
     let rules = Rules { kind: Kind::Install, ..PLAIN };
     let held = || Walk::new(rules).until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No).held(Why::CannotFence);
     let out = held().asked(Ask::Rollback).held(Why::CannotFence).asked(Ask::Rollback).held(Why::CannotFence);
-    assert_eq!(done(&out.asked(Ask::GoOn).ends(End::Aborted)), [Delete(New)]);
-    let again = held().asked(Ask::GoOn).until(Look(Query::Live)).resumed();
+    assert_eq!(done(&out.asked(Ask::GoOn).saw(Query::Current(0), Answer::No).ends(End::Aborted)), [Delete(New)]);
+    let landed = held().asked(Ask::GoOn).saw(Query::Current(0), Answer::Late);
+    assert_eq!(landed.next(), Look(Query::Converged(0)), "it had landed by then: it is used");
+    let again = held().asked(Ask::GoOn).saw(Query::Current(0), Answer::No).until(Look(Query::Live)).resumed();
     assert_eq!(again.next(), Intend(Delete(New)), "no store holds the second value");
 }
 

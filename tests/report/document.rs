@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub fn document(story: &Story) -> Document {
-    let document = report::document(&story.records, "f00d", "j1", start() + TimeDelta::hours(3)).unwrap();
+    let document = report::document(&story.records, &[], "f00d", "j1", start() + TimeDelta::hours(3)).unwrap();
     Document { made_by: "keyroll".into(), ..document }
 }
 

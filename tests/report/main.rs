@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use keyroll::{
     ids::InstanceId,
     playbook::Occasion,
-    protocol::{Action, Answer, Ask, Effect, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Rules},
+    protocol::{Action, Answer, Ask, Bound, Bounds, Effect, Event, Kind, OnTimeout, Pause, Query, Refusal, Role, Rules},
     record::{ConsumerPlan, Detail, Missing},
     report::{self, Json, Plain, words},
     rotation::Rotation,
@@ -81,16 +81,33 @@ fn plans() {
     let mut with_job = plan(full, 5);
     with_job.consumers[1] = ConsumerPlan { name: "nightly-eval".into(), baseline: vec![], expected: 0, job: true };
     with_job.notes.push("the provider's usage figures are up to an hour late".into());
+    with_job.attributes.old = Bounds::from([
+        ("limit".into(), Bound::Most(Some(200.0))),
+        ("models".into(), Bound::Only(Some(["large", "small"].map(Into::into).into()))),
+        ("team".into(), Bound::Is("search".into())),
+    ]);
+    with_job.attributes.new = Bounds::from([
+        ("limit".into(), Bound::Most(Some(150.0))),
+        ("models".into(), Bound::Only(Some(["large", "small"].map(Into::into).into()))),
+        ("team".into(), Bound::Is("search".into())),
+    ]);
     for (name, plan) in [
         ("rotate", plan(rules(Kind::Rotate), 3)),
         ("rotate_with_everything", with_job),
         ("install", plan(rules(Kind::Install), 3)),
         ("replace", plan(rules(Kind::Replace), 1)),
         ("revoke_by_hand", plan(Rules { proved: false, ..rules(Kind::Rotate) }, 3)),
+        ("by_person", by_person()),
     ] {
         insta::assert_snapshot!(format!("plan_{name}"), bare(&report::plan(&plan)));
     }
     insta::assert_json_snapshot!(report::plan_json(&plan(rules(Kind::Rotate), 1)));
+}
+
+/// Keys that a person makes, and revokes.
+fn by_person() -> keyroll::record::Plan {
+    let rules = Rules { by_person: true, revokes: false, ..rules(Kind::Rotate) };
+    keyroll::record::Plan { page: Some("https://console.groq.com/keys".into()), ..plan(rules, 3) }
 }
 
 #[test]
@@ -181,7 +198,14 @@ fn ends() {
         story.until(Action::Stop);
         story
     };
+    let mut asked = Story::new(by_person());
+    asked.until(Action::Do(Effect::Create));
+    let mut told = Story::new(by_person());
+    told.until(Action::Do(Effect::Delete(Role::Old)));
+    told.add(Event::Refused(Effect::Delete(Role::Old), Refusal::Denied), Detail::Reply { said: "only a person can do that here".into() });
     for (name, story, code) in [
+        ("waits_for_a_key", asked, 6),
+        ("waits_for_a_revocation", told, 3),
         ("happy", happy(), 0),
         ("rolled_back", rolled_back(), 1),
         ("aborted", aborted, 1),

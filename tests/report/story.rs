@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use keyroll::{
     ids::{Fingerprint, InstanceId, KeyId, RotationId, Version},
     protocol::{Action, Effect, Event, Kind, OnTimeout, Pause, Query, Role, Rules, decide},
-    record::{Begun, ConsumerPlan, Detail, Evidence, Missing, OldKey, Plan, Record, SCHEMA, StorePlan, Waiting, Waits},
+    record::{Attributes, Begun, ConsumerPlan, Detail, Evidence, Missing, OldKey, Plan, Record, SCHEMA, StorePlan, Waiting, Waits},
     report::ideal,
     rotation::Rotation,
     sight::{Sight, View},
@@ -23,6 +23,8 @@ pub fn rules(kind: Kind) -> Rules {
         disables: false,
         asks_use: false,
         replays: false,
+        by_person: false,
+        revokes: true,
         on_timeout: OnTimeout::Rollback,
         stores: 1,
         consumers: 1,
@@ -71,9 +73,10 @@ pub fn plan(rules: Rules, instances: usize) -> Plan {
             idle: Duration::from_secs(93_600),
         },
         notes: vec![],
+        attributes: Attributes::default(),
+        page: None,
         approved: None,
         begun: Some(Begun { by: "ana".into(), why: None }),
-        leaked: None,
     }
 }
 

@@ -6,9 +6,16 @@ fn server(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: start the server and set it (see .ci/run)"))
 }
 
+/// A name nobody else uses in the servers of this run.
+fn name(what: &str) -> String {
+    vault_bench::name(what)
+}
+
 mod aws;
 #[path = "../common/mod.rs"]
 mod common;
+mod network;
+mod permissions;
 mod postgres;
 #[path = "../contracts/provider.rs"]
 mod provider;

@@ -4,7 +4,7 @@ use crate::vault_bench::World;
 
 /// The address and the root token: `KEYROLL_TEST_VAULT` is the line that the server prints, or an address beside
 /// `KEYROLL_TEST_VAULT_TOKEN`. `KEYROLL_TEST_VAULT_CA` names the authority's file where it serves HTTPS.
-fn world() -> World {
+pub fn world() -> World {
     told("KEYROLL_TEST_VAULT")
 }
 
@@ -13,7 +13,7 @@ fn spare() -> World {
     told("KEYROLL_TEST_VAULT_SPARE")
 }
 
-fn told(variable: &str) -> World {
+pub fn told(variable: &str) -> World {
     let told = crate::server(variable);
     let world = match serde_json::from_str::<serde_json::Value>(&told) {
         Ok(line) => {
@@ -64,7 +64,7 @@ mod approle {
     async fn proof_of_death_locks_nobody_out() {
         let bench = world().approle_bench(json!({ "token_policies": "default" })).await;
         let provider = bench.provider();
-        let make = async |name: &str| provider.create(&Wanted { name, token: name, like: None }).await.expect("made");
+        let make = async |name: &str| provider.create(&Wanted::named(name, name)).await.expect("made");
         let (live, dead) = (make("live").await, make("dead").await);
         provider.delete(&tombstone_for(&dead.id)).await.expect("deleted");
         let dead = Credential { id: None, secret: dead.secret };
@@ -92,7 +92,7 @@ mod approle {
         assert!(provider.probe(&any).await.is_err());
         assert!(provider.list().await.is_err());
         assert!(provider.check().await.is_err());
-        assert!(provider.create(&Wanted { name: "x", token: "x", like: None }).await.is_err());
+        assert!(provider.create(&Wanted::named("x", "x")).await.is_err());
     }
 
     /// A secret id that Vault keeps, used from an address it may not be used from, is not dead.
@@ -114,7 +114,7 @@ mod approle {
         assert_eq!(lines.len(), 6, "{problems:?}");
         let fit = bench.with_policy(&lines.join("\n")).await;
         assert_eq!(fit.check().await, Ok(()));
-        let made = fit.create(&Wanted { name: "mine", token: "mine", like: Some(&bench.seeded()[0]) }).await.expect("made");
+        let made = fit.create(&Wanted { like: Some(&bench.seeded()[0]), ..Wanted::named("mine", "mine") }).await.expect("made");
         let listed = fit.list().await.expect("listed");
         assert!(listed.iter().any(|key| key.id == made.id && key.name.as_deref() == Some("mine")));
         fit.delete(&tombstone_for(&made.id)).await.expect("deleted");

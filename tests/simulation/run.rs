@@ -10,7 +10,7 @@ use keyroll::{
     playbook::Playbook,
     ports::{Clock, Journal, JournalError},
     protocol::{Ask, End, Event, Kind, Leak, Urgency, Why, allows, apply},
-    record::{Detail, Leaked},
+    record::Detail,
     retry::Patience,
     rotation::Rotation,
     schedule::{Stands, Times, freezes, stands},
@@ -255,31 +255,26 @@ impl Town {
         let told = |error: JournalError| error.to_string();
         let (mut rotation, mut lease) = match task {
             Task::Begin => {
+                let seen = batch::seen(process, "sim").await.map_err(told)?;
                 let mut overrides = batch::overrides(process, "sim").await.map_err(told)?;
                 overrides.install = self.scenario.setting.kind == Kind::Install;
                 overrides.replace = self.scenario.setting.kind == Kind::Replace;
                 let item = Item { book: self.scenario.book.clone(), world: process.world() };
                 let plan = preflight(&item.world, &item.book, process, &overrides).await;
                 let plan = plan.map_err(|problems| format!("preflight: {}", problems[0].what))?;
-                batch::begin(process, process, &item, plan, &mut Blind).await.map_err(told)?
+                batch::begin(process, process, &item, plan, Some(seen), None, &mut Blind).await.map_err(told)?
             }
             Task::Leak => {
                 let overrides = batch::overrides(process, "sim").await.map_err(told)?;
                 let item = Item { book: self.scenario.book.clone(), world: process.world() };
-                let (mut plan, _) = urgent(&item.world, &item.book, process, &overrides, &Suspect::default())
+                let (plan, _) = urgent(&item.world, &item.book, process, &overrides, &Suspect::default())
                     .await
                     .map_err(|problems| format!("urgent: {}", problems[0].what))?;
                 let leaked = plan.old.iter().filter_map(|old| old.id.clone()).collect();
                 let now = process.now();
                 let emergency = people::emergency(leaked, Urgency::ReplaceFast, now, &mut self.scenario.sim.lock().dice);
-                let leaked = Leaked { leak: Leak::Old, urgency: Urgency::ReplaceFast, emergency: emergency.clone() };
-                plan.leaked = Some(Box::new(leaked));
-                let (mut rotation, mut lease) = batch::begin(process, process, &item, plan, &mut Blind).await.map_err(told)?;
-                let detail = Detail::Emergency(emergency);
-                let event = Event::Asked(Ask::Emergency(Leak::Old, Urgency::ReplaceFast));
-                let record = process.append(&mut lease, process.now(), event, detail, false).await.map_err(told)?;
-                rotation.add(&record).map_err(|broken| broken.to_string())?;
-                (rotation, lease)
+                let leak = (Event::Asked(Ask::Emergency(Leak::Old, Urgency::ReplaceFast)), Detail::Emergency(emergency));
+                batch::begin(process, process, &item, plan, None, Some(leak), &mut Blind).await.map_err(told)?
             }
             Task::Resume | Task::Ask(..) => {
                 let id = self.id();
@@ -309,6 +304,7 @@ impl Town {
             stop: &stop,
             patience: Patience::default(),
             longest_wait: if rotation.state.emergency() { LONGEST } else { self.scenario.longest_wait },
+            handed: None,
         };
         let mut view = Blind;
         let work = driver::drive(&runner, &mut view, &mut rotation, &mut lease);

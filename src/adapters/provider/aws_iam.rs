@@ -15,7 +15,7 @@ use crate::{
     adapters::{
         Ctx,
         aws::{Account, Keys, code, failure, time},
-        kind::Kind,
+        kind::{Facts, Kind, Vendor},
     },
     ids::{Identity, KeyId},
     playbook::{Block, Fault, quoted},
@@ -27,6 +27,8 @@ use crate::{
 
 /// Both the quota's default and its maximum; it cannot be raised.
 const QUOTA: usize = 2;
+/// A listing that does not end by then never ends.
+const MOST_PAGES: usize = 100;
 
 /// An IAM user whose access keys are rotated.
 #[derive(Deserialize, JsonSchema)]
@@ -49,8 +51,18 @@ struct Config {
 }
 
 /// The adapter.
-pub const KIND: Kind<dyn Provider> =
-    Kind { name: "aws_iam", about: "access keys of an AWS IAM user", schema: |g| Config::json_schema(g), build };
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind { name: "aws_iam", about: "access keys of an AWS IAM user", schema: |g| Config::json_schema(g), build },
+    facts: Facts {
+        needs: &[
+            "on the user: iam:ListAccessKeys, iam:CreateAccessKey, iam:DeleteAccessKey, iam:UpdateAccessKey, iam:GetAccessKeyLastUsed",
+            "nothing for sts:GetCallerIdentity: every credential may",
+        ],
+        unconfirmed: &["how late the last use is told (4 hours are assumed)"],
+        source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
+        sample: include_str!("../../../playbooks/aws-iam-secretsmanager.yaml"),
+    },
+};
 
 struct User {
     name: String,
@@ -72,8 +84,19 @@ fn build(block: &Block, ctx: &Ctx) -> Result<Arc<dyn Provider>, Fault> {
 }
 
 impl User {
+    /// An action and what it is done to, as a policy names both.
+    fn asked(&self, action: &str) -> String {
+        format!("iam:{action} on user {}", self.name)
+    }
+
     async fn iam(&self) -> Got<aws_sdk_iam::Client> {
         Ok(aws_sdk_iam::Client::new(&self.account.settings().await?))
+    }
+
+    async fn last_used_by(&self, iam: &aws_sdk_iam::Client, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
+        let answer = iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
+        let answer = answer.map_err(|error| failure(&self.asked("GetAccessKeyLastUsed"), &error))?;
+        Ok(answer.access_key_last_used().and_then(|used| used.last_used_date()).and_then(time))
     }
 
     /// Asks STS who this key is: the answer's ARN.
@@ -166,13 +189,13 @@ impl Provider for User {
     async fn list(&self) -> Got<Vec<Listed>> {
         let iam = self.iam().await?;
         let (mut listed, mut marker) = (Vec::new(), None);
-        loop {
+        for _ in 0..MOST_PAGES {
             let page = iam.list_access_keys().user_name(&self.name).set_marker(marker).send().await;
-            let page = page.map_err(|error| failure("iam:ListAccessKeys", &error))?;
+            let page = page.map_err(|error| failure(&self.asked("ListAccessKeys"), &error))?;
             for key in page.access_key_metadata() {
                 let id = key.access_key_id().ok_or_else(|| Failure::unknown("iam:ListAccessKeys: a key without an id"))?;
                 let id = KeyId::new(id);
-                let last_used = match last_used(&iam, &id).await {
+                let last_used = match self.last_used_by(&iam, &id).await {
                     // A key of this moment is listed before it can be asked about, and it was not used.
                     Err(failure) if failure.refusal() == Some(Refusal::Gone) => None,
                     got => got?,
@@ -185,6 +208,7 @@ impl Provider for User {
                 return Ok(listed);
             }
         }
+        Err(Failure::unknown("iam:ListAccessKeys: the listing has no end"))
     }
 
     async fn identify(&self, credential: &Credential, listed: &[Listed]) -> Got<Option<(KeyId, String)>> {
@@ -201,7 +225,7 @@ impl Provider for User {
 
     async fn create(&self, _: &Wanted<'_>) -> Got<Minted> {
         let made = self.iam().await?.create_access_key().user_name(&self.name).send().await;
-        let made = made.map_err(|error| failure("iam:CreateAccessKey", &error))?;
+        let made = made.map_err(|error| failure(&self.asked("CreateAccessKey"), &error))?;
         let key = made.access_key().ok_or_else(|| Failure::unknown("iam:CreateAccessKey: the answer holds no key"))?;
         Ok(Minted {
             id: KeyId::new(key.access_key_id()),
@@ -214,7 +238,7 @@ impl Provider for User {
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let key = tombstone.key().as_str();
         let done = self.iam().await?.delete_access_key().user_name(&self.name).access_key_id(key).send().await;
-        done.map(|_| ()).map_err(|error| failure("iam:DeleteAccessKey", &error))
+        done.map(|_| ()).map_err(|error| failure(&self.asked("DeleteAccessKey"), &error))
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
@@ -258,19 +282,13 @@ impl Switch for User {
         let status = if on { StatusType::Active } else { StatusType::Inactive };
         let iam = self.iam().await?;
         let done = iam.update_access_key().user_name(&self.name).access_key_id(key.as_str()).status(status).send().await;
-        done.map(|_| ()).map_err(|error| failure("iam:UpdateAccessKey", &error))
+        done.map(|_| ()).map_err(|error| failure(&self.asked("UpdateAccessKey"), &error))
     }
 }
 
 #[async_trait]
 impl Usage for User {
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
-        last_used(&self.iam().await?, key).await
+        self.last_used_by(&self.iam().await?, key).await
     }
-}
-
-async fn last_used(iam: &aws_sdk_iam::Client, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
-    let answer = iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
-    let answer = answer.map_err(|error| failure("iam:GetAccessKeyLastUsed", &error))?;
-    Ok(answer.access_key_last_used().and_then(|used| used.last_used_date()).and_then(time))
 }

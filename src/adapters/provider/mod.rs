@@ -1,48 +1,49 @@
 //! Who issues and revokes keys: one file a provider.
 
+pub mod anthropic;
 pub mod aws_iam;
+pub mod by_person;
+pub mod datadog;
+pub mod gemini;
 pub mod http;
+pub mod kit;
+pub mod litellm;
 pub mod openai;
 pub mod openai_admin;
 mod openai_api;
 mod openai_usage;
+pub mod openrouter;
+pub mod sendgrid;
+pub mod speech;
+pub mod twilio;
 pub mod vault_approle;
+pub mod xai;
 
-use super::kind::Kind;
-use crate::{playbook::Fault, ports::Provider};
+use super::kind::Vendor;
 
 /// All of them.
-pub fn all() -> Vec<Kind<dyn Provider>> {
-    vec![openai::KIND, openai_admin::KIND, aws_iam::KIND, vault_approle::KIND, http::KIND]
-}
-
-/// An `http` or `https` address without the slash at its end; one that holds a user or password is refused, for it would be shown.
-fn address(field: &str, text: &str) -> Result<String, Fault> {
-    let plain = "a plain address: `https://api.example.com/v1`";
-    match url::Url::parse(text) {
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            Err(Fault::new(format!("`{field}` holds a user or password: a secret must not stand in a playbook")).instead(plain))
-        }
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none() => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        _ => Err(Fault::new(format!("`{field}` is not an address")).instead(plain)),
-    }
-}
-
-/// The fewest visible characters at a redacted value's end that tell keys apart.
-const FEWEST_VISIBLE: usize = 3;
-
-/// What a redacted value like `sk-abc...wxyz` shows: its beginning and its end. None where that does not tell keys apart. Dots, stars
-/// and the ellipsis hide.
-fn shown(redacted: &str) -> Option<(&str, &str)> {
-    let hidden = ["...", "…", "**"].iter().filter_map(|mark| redacted.find(mark)).min()?;
-    let (head, rest) = redacted.split_at(hidden);
-    let tail = rest.trim_start_matches(['.', '…', '*']);
-    (tail.chars().count() >= FEWEST_VISIBLE).then_some((head, tail))
-}
-
-/// Whether a value can be the one behind `sk-abc...wxyz`.
-fn behind(redacted: &str, value: &str) -> bool {
-    shown(redacted).is_some_and(|(head, tail)| value.len() > head.len() + tail.len() && value.starts_with(head) && value.ends_with(tail))
+pub fn all() -> Vec<Vendor> {
+    vec![
+        openai::VENDOR,
+        openai_admin::VENDOR,
+        anthropic::VENDOR,
+        gemini::VENDOR,
+        openrouter::VENDOR,
+        litellm::VENDOR,
+        xai::VENDOR,
+        by_person::MISTRAL,
+        by_person::GROQ,
+        by_person::COHERE,
+        by_person::TOGETHER,
+        by_person::DEEPSEEK,
+        by_person::HUGGING_FACE,
+        by_person::GITHUB,
+        by_person::STRIPE,
+        datadog::VENDOR,
+        sendgrid::VENDOR,
+        twilio::VENDOR,
+        aws_iam::VENDOR,
+        vault_approle::VENDOR,
+        http::VENDOR,
+    ]
 }

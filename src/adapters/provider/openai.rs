@@ -16,12 +16,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::openai_api::{self, Api, official, time};
+use super::{
+    kit::{self, Api, Rest, by_hand, seconds},
+    openai_api::{self, official},
+    openai_usage, speech,
+};
 use crate::{
-    adapters::{Ctx, kind::Kind, wire},
+    adapters::{
+        Ctx,
+        kind::{Facts, Kind, Vendor},
+        wire,
+    },
     ids::{Identity, KeyId},
     playbook::{Fault, SecretRef},
-    ports::{ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Used, Wanted},
+    ports::{
+        ByHand, Credential, Failure, Got, Guard, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits, Usage, Used,
+        Wanted,
+    },
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -43,18 +54,26 @@ pub struct Config {
 }
 
 /// The constructor.
-pub const KIND: Kind<dyn Provider> = Kind {
-    name: "openai",
-    about: "service accounts of an OpenAI project",
-    schema: |generator| Config::json_schema(generator),
-    build: |block, ctx| Ok(Arc::new(OpenAi::new(block.read()?, ctx)?)),
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind {
+        name: "openai",
+        about: "service accounts of an OpenAI project",
+        schema: |generator| Config::json_schema(generator),
+        build: |block, ctx| Ok(Arc::new(OpenAi::new(block.read()?, ctx)?)),
+    },
+    facts: Facts {
+        needs: &["an admin key of the organization (sk-admin-…)", "a restricted one: api.management.read and api.management.write"],
+        unconfirmed: &["how long a deleted key works (15 minutes are assumed)", "how late `last_used_at` is (15 minutes are assumed)"],
+        source: "https://platform.openai.com/docs/api-reference/project-service-accounts",
+        sample: include_str!("../../../playbooks/openai-vault.yaml"),
+    },
 };
 
 /// The service accounts of one project.
 pub struct OpenAi {
     api: Api,
     project: String,
-    /// `…/organization/projects/{project}`.
+    /// `/organization/projects/{project}`.
     admin: String,
     probe: String,
     /// Which API keys each account was seen with: usage is told by those, and their listing ends with the account.
@@ -112,19 +131,20 @@ impl OpenAi {
     /// # Errors
     /// Where an address or the project's id is none.
     pub fn new(config: Config, ctx: &Ctx) -> Result<Self, Fault> {
-        let api = Api::new(ctx, config.admin_key, &config.base_url)?;
+        let api = openai_api::api(ctx, config.admin_key, &config.base_url)?;
         let probe = match &config.probe_url {
-            Some(url) => super::address("probe_url", url)?,
+            Some(url) => kit::address("probe_url", url)?,
             None => format!("{}/models", api.base),
         };
         let project = wire::segment(&config.project)
             .map_err(|_| Fault::new("`project` is not a project's id").instead("the id from the project's settings: `proj_abc123`"))?;
-        let admin = format!("{}/organization/projects/{project}", api.base);
+        let admin = format!("/organization/projects/{project}");
         Ok(Self { api, project: config.project, admin, probe, seen: Mutex::default() })
     }
 
     async fn pages<T: DeserializeOwned>(&self, what: &str, more: &str) -> Got<Vec<T>> {
-        self.api.pages(&format!("{}/{what}", self.admin), more).await.map_err(|failure| self.lost_project(failure))
+        let listed = openai_api::listing(&self.api, &format!("{}/{what}", self.admin), more).await;
+        listed.map_err(|failure| self.lost_project(failure))
     }
 
     async fn accounts(&self) -> Got<Vec<Account>> {
@@ -174,7 +194,7 @@ impl Provider for OpenAi {
     /// Both listings answer. That the admin key may also write shows only when it does.
     async fn check(&self) -> Result<(), Vec<Problem>> {
         for what in ["service_accounts?limit=1", "api_keys?limit=1&owner_project_access=any"] {
-            let asked = self.api.ask(Method::GET, format!("{}/{what}", self.admin), None).await;
+            let asked = self.api.ask(Method::GET, &format!("{}/{what}", self.admin), None).await;
             asked.map_err(|failure| vec![self.lost_project(failure).into()])?;
         }
         Ok(())
@@ -187,10 +207,10 @@ impl Provider for OpenAi {
             let mut its = keys.iter().filter(|key| key.account() == Some(account.id.as_str())).peekable();
             Listed {
                 enabled: its.peek().is_some(),
-                last_used: its.filter_map(|key| key.last_used_at).max().and_then(time),
+                last_used: its.filter_map(|key| key.last_used_at).max().and_then(seconds),
                 id: KeyId::new(account.id),
                 name: Some(account.name),
-                created_at: time(account.created_at),
+                created_at: seconds(account.created_at),
                 expires_at: None,
             }
         });
@@ -201,7 +221,7 @@ impl Provider for OpenAi {
     /// keys: deleting it would end them too.
     async fn identify(&self, credential: &Credential, listed: &[Listed]) -> Got<Option<(KeyId, String)>> {
         let keys = self.keys().await?;
-        let alike: Vec<&ApiKey> = keys.iter().filter(|key| super::behind(&key.redacted_value, credential.secret.reveal())).collect();
+        let alike: Vec<&ApiKey> = keys.iter().filter(|key| kit::behind(&key.redacted_value, credential.secret.reveal())).collect();
         let [key] = alike.as_slice() else { return Ok(None) };
         let Some(account) = key.account() else { return Ok(None) };
         let others = keys.iter().filter(|other| other.account() == Some(account)).count() - 1;
@@ -220,33 +240,95 @@ impl Provider for OpenAi {
     /// OpenAI has no idempotency key here: a lost reply leaves an account that is found by its name.
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let body = json!({ "name": wanted.name });
-        let reply = self.api.ask(Method::POST, format!("{}/service_accounts", self.admin), Some(body)).await;
+        let reply = self.api.ask(Method::POST, &format!("{}/service_accounts", self.admin), Some(body)).await;
         let created: Created = reply.map_err(|failure| self.lost_project(failure))?.json()?;
         Ok(Minted {
             id: KeyId::new(created.id),
             secret: Secret::new(created.api_key.value),
-            created_at: time(created.created_at),
+            created_at: seconds(created.created_at),
             expires_at: None,
         })
     }
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let id = wire::segment(tombstone.key().as_str())?;
-        let reply = self.api.ask(Method::DELETE, format!("{}/service_accounts/{id}", self.admin), None).await?;
-        openai_api::deleted(&reply, &format!("service account {id}"))
+        let reply = self.api.ask(Method::DELETE, &format!("{}/service_accounts/{id}", self.admin), None).await?;
+        kit::deleted(&reply, "/deleted", &format!("service account {id}"))
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
-        self.api.by_hand(&format!("{}/service_accounts", self.admin), ".api_key.value", key, &self.api.reference().shell())
+        let accounts = format!("{}/service_accounts", self.admin);
+        let rest = Rest {
+            create: &accounts,
+            body: json!({ "name": "by-hand" }),
+            value: ".api_key.value",
+            id: ".id",
+            method: Method::DELETE,
+            delete: &format!("{accounts}/{{id}}"),
+            with: None,
+        };
+        by_hand(&self.api, &rest, key)
     }
 
     /// `GET /models`, or `probe_url`.
     async fn probe(&self, credential: &Credential) -> Got<Life> {
-        self.api.life(&self.probe, &credential.secret).await
+        openai_api::life(&self.api, &self.probe, &credential.secret).await
     }
 
     fn usage(&self) -> Option<&dyn Usage> {
         Some(self)
+    }
+
+    fn prompt(&self) -> Option<&dyn Prompt> {
+        Some(self)
+    }
+
+    fn guard(&self) -> Option<&dyn Guard> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Prompt for OpenAi {
+    /// `POST /chat/completions`, beside the address that keys are tried at.
+    async fn prompt(&self, credential: &Credential, question: &Question<'_>) -> Got<Spoken> {
+        let url = format!("{}/chat/completions", self.probe.trim_end_matches("/models"));
+        let request = self.api.work(Method::POST, &url).bearer_auth(credential.secret.reveal());
+        speech::openai(request, "max_completion_tokens", question, openai_api::DEAD).await
+    }
+}
+
+#[derive(Deserialize)]
+struct SpendLimit {
+    threshold_amount: f64,
+    currency: String,
+    interval: String,
+}
+
+#[derive(Deserialize)]
+struct Alert {
+    threshold_amount: f64,
+}
+
+#[async_trait]
+impl Guard for OpenAi {
+    fn whose(&self) -> String {
+        format!("project {}", self.project)
+    }
+
+    /// `spend_limit` and `spend_alerts` of the project, in cents of a month. A project without a limit answers 404.
+    async fn monthly(&self) -> Got<(Option<f64>, Vec<u32>)> {
+        let limit = match self.api.get::<SpendLimit>(&format!("{}/spend_limit", self.admin)).await {
+            Ok(limit) if limit.currency.eq_ignore_ascii_case("usd") && limit.interval == "month" => limit.threshold_amount / 100.0,
+            Ok(_) => return Err(Failure::unknown("the project's spend limit is not one of US dollars in a month")),
+            Err(failure) if failure.refusal() == Some(Refusal::Gone) => return Ok((None, Vec::new())),
+            Err(failure) => return Err(failure),
+        };
+        let alerts: Vec<Alert> = openai_api::listing(&self.api, &format!("{}/spend_alerts", self.admin), "").await?;
+        // Saturates; a part of a limit of nothing is no part.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rounded percentage")]
+        let percent = |alert: &Alert| (alert.threshold_amount / limit).round() as u32;
+        Ok((Some(limit), alerts.iter().map(percent).collect()))
     }
 }
 
@@ -259,7 +341,11 @@ impl Usage for OpenAi {
         if its.peek().is_none() {
             return Err(Failure::refused(Refusal::Gone, None, format!("OpenAI lists no key of service account {key}")));
         }
-        Ok(its.filter_map(|listed| listed.last_used_at).max().and_then(time))
+        Ok(its.filter_map(|listed| listed.last_used_at).max().and_then(seconds))
+    }
+
+    fn spends(&self) -> bool {
+        true
     }
 
     /// Its completions, by the API keys that the account has or had when this process last listed them.
@@ -270,6 +356,6 @@ impl Usage for OpenAi {
             let what = format!("OpenAI tells usage by API key, and those of service account {key} went with it");
             return Err(Failure::refused(Refusal::Gone, None, what));
         };
-        Ok(Some(self.api.used(&Vec::from_iter(keys), from).await?))
+        Ok(Some(openai_usage::used(&self.api, &Vec::from_iter(keys), from).await?))
     }
 }

@@ -12,15 +12,22 @@ use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::openai_api::{self, Api, official, time};
+use super::{
+    kit::{self, Api, Rest, by_hand, seconds},
+    openai_api::{self, official},
+};
 use crate::{
-    adapters::{Ctx, kind::Kind, vault::before_effect, wire},
+    adapters::{
+        Ctx,
+        kind::{Facts, Kind, Vendor},
+        wire::{self, Reply, before_effect},
+    },
     ids::{Identity, KeyId},
-    playbook::{Fault, SecretRef},
-    ports::{ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
-    protocol::Refusal,
+    playbook::{Fault, Limits, SecretRef},
+    ports::{Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
+    protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -38,19 +45,30 @@ pub struct Config {
 }
 
 /// The constructor.
-pub const KIND: Kind<dyn Provider> = Kind {
-    name: "openai_admin",
-    about: "admin keys of an OpenAI organization, each deleted with its successor",
-    schema: |generator| Config::json_schema(generator),
-    build: |block, ctx| Ok(Arc::new(OpenAiAdmin::new(block.read()?, ctx)?)),
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind {
+        name: "openai_admin",
+        about: "admin keys of an OpenAI organization, each deleted with its successor",
+        schema: |generator| Config::json_schema(generator),
+        build: |block, ctx| Ok(Arc::new(OpenAiAdmin::new(block.read()?, ctx)?)),
+    },
+    facts: Facts {
+        needs: &["the admin key that is rotated, with all of its own rights (sk-admin-…)"],
+        unconfirmed: &["how long a deleted key works (15 minutes are assumed)"],
+        source: "https://platform.openai.com/docs/api-reference/admin-api-keys",
+        sample: include_str!("../../../playbooks/openai-admin-vault.yaml"),
+    },
 };
 
 /// The admin keys of one organization: the one that `admin_key` belongs to.
 pub struct OpenAiAdmin {
+    ctx: Ctx,
     api: Api,
-    /// `…/organization/admin_api_keys`.
-    keys: String,
+    admin_key: SecretRef,
 }
+
+/// Below the API's address.
+const KEYS: &str = "/organization/admin_api_keys";
 
 #[derive(Deserialize)]
 struct AdminKey {
@@ -85,29 +103,43 @@ impl OpenAiAdmin {
                 Fault::new(what).instead("the place that the first store writes: `vault:mount/path#field` or `aws:secret-id#field`")
             );
         }
-        let api = Api::new(ctx, config.admin_key, &config.base_url)?;
-        Ok(Self { keys: format!("{}/organization/admin_api_keys", api.base), api })
+        let api = openai_api::api(ctx, config.admin_key.clone(), &config.base_url)?;
+        Ok(Self { ctx: ctx.clone(), api, admin_key: config.admin_key })
     }
 
     async fn all(&self) -> Got<Vec<AdminKey>> {
-        self.api.pages(&self.keys, "").await
+        openai_api::listing(&self.api, KEYS, "").await
+    }
+
+    /// One call with this very key.
+    async fn ask_as(&self, key: &Secret, method: Method, path: &str, body: Option<Value>) -> Got<Reply> {
+        let mut request = self.api.bare(method, path).bearer_auth(key.reveal());
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        self.api.explained(wire::send(request).await?)
     }
 
     async fn one(&self, key: &Secret, id: &str) -> Got<AdminKey> {
-        self.api.ask_as(key, Method::GET, format!("{}/{id}", self.keys), None).await?.json()
+        self.ask_as(key, Method::GET, &format!("{KEYS}/{id}"), None).await?.json()
+    }
+
+    /// The admin key, as it is now.
+    async fn key(&self) -> Got<Secret> {
+        self.ctx.secrets.read(&self.admin_key).await
     }
 
     /// Told before anything is sent: the key that we call with must not be the one that goes.
     fn not_with_itself(&self, listed: &AdminKey, key: &Secret) -> Got<()> {
         let no =
             |what: &str, hint: String| Err(Failure::refused(Refusal::Invalid, None, format!("admin key {}: {what}", listed.id)).hint(hint));
-        let place = self.api.reference();
-        match super::shown(&listed.redacted_value) {
+        let place = &self.admin_key;
+        match kit::shown(&listed.redacted_value) {
             None => no(
                 "OpenAI does not show enough of it to tell it from the key that is called with, so it was not deleted",
                 format!("delete it in OpenAI's console, if it is not the key at `{place}`"),
             ),
-            Some(_) if super::behind(&listed.redacted_value, key.reveal()) => no(
+            Some(_) if kit::behind(&listed.redacted_value, key.reveal()) => no(
                 &format!("it looks like the key at `{place}` with which it would be deleted, so it was not"),
                 format!(
                     "another admin key must stand at `{place}` first; keyroll reads it there as a shell here would: check VAULT_ADDR or the AWS account"
@@ -139,12 +171,12 @@ impl Provider for OpenAiAdmin {
     }
 
     fn rotates_own(&self) -> Option<&SecretRef> {
-        Some(self.api.reference())
+        Some(&self.admin_key)
     }
 
     /// The listing answers. That the admin key may also write shows only when it does.
     async fn check(&self) -> Result<(), Vec<Problem>> {
-        let asked = self.api.ask(Method::GET, format!("{}?limit=1", self.keys), None).await;
+        let asked = self.api.ask(Method::GET, &format!("{KEYS}?limit=1"), None).await;
         asked.map(drop).map_err(|failure| vec![failure.into()])
     }
 
@@ -152,9 +184,9 @@ impl Provider for OpenAiAdmin {
         let listed = self.all().await?.into_iter().map(|key| Listed {
             id: KeyId::new(key.id),
             name: key.name,
-            created_at: time(key.created_at),
-            expires_at: key.expires_at.and_then(time),
-            last_used: key.last_used_at.and_then(time),
+            created_at: seconds(key.created_at),
+            expires_at: key.expires_at.and_then(seconds),
+            last_used: key.last_used_at.and_then(seconds),
             enabled: true,
         });
         Ok(listed.collect())
@@ -163,7 +195,7 @@ impl Provider for OpenAiAdmin {
     /// By the redacted value; nobody's where two keys look alike.
     async fn identify(&self, credential: &Credential, listed: &[Listed]) -> Got<Option<(KeyId, String)>> {
         let keys = self.all().await?;
-        let alike: Vec<&AdminKey> = keys.iter().filter(|key| super::behind(&key.redacted_value, credential.secret.reveal())).collect();
+        let alike: Vec<&AdminKey> = keys.iter().filter(|key| kit::behind(&key.redacted_value, credential.secret.reveal())).collect();
         let [key] = alike.as_slice() else { return Ok(None) };
         let proof = format!("of this organization's admin keys only {} is shown as {}", key.id, key.redacted_value);
         Ok(listed.iter().find(|known| known.id.as_str() == key.id).map(|known| (known.id.clone(), proof)))
@@ -171,7 +203,7 @@ impl Provider for OpenAiAdmin {
 
     /// OpenAI has no idempotency key here: a lost reply leaves a key that is found by its name.
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let admin = self.api.key().await?;
+        let admin = self.key().await?;
         let mut body = json!({ "name": wanted.name });
         if let Some(like) = wanted.like {
             let like = self.one(&admin, &wire::segment(like.as_str())?).await.map_err(before_effect)?;
@@ -179,37 +211,68 @@ impl Provider for OpenAiAdmin {
                 body["expires_in_seconds"] = seconds.into();
             }
         }
-        let created: Created = self.api.ask_as(&admin, Method::POST, self.keys.clone(), Some(body)).await?.json()?;
+        let created: Created = self.ask_as(&admin, Method::POST, KEYS, Some(body)).await?.json()?;
         Ok(Minted {
             id: KeyId::new(created.id),
             secret: Secret::new(created.value),
-            created_at: time(created.created_at),
-            expires_at: created.expires_at.and_then(time),
+            created_at: seconds(created.created_at),
+            expires_at: created.expires_at.and_then(seconds),
         })
     }
 
     /// With whichever key stands in the store now, read once for both calls; never with the very key that goes.
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let id = wire::segment(tombstone.key().as_str())?;
-        let admin = self.api.key().await?;
+        let admin = self.key().await?;
         let listed = self.one(&admin, &id).await.map_err(before_effect)?;
         self.not_with_itself(&listed, &admin)?;
-        let reply = self.api.ask_as(&admin, Method::DELETE, format!("{}/{id}", self.keys), None).await?;
-        openai_api::deleted(&reply, &format!("admin key {id}"))
+        let reply = self.ask_as(&admin, Method::DELETE, &format!("{KEYS}/{id}"), None).await?;
+        kit::deleted(&reply, "/deleted", &format!("admin key {id}"))
     }
 
     /// The revoke takes the new key and stops where there is none: a key that deletes itself leaves nobody to make another.
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
-        self.api.by_hand(&self.keys, ".value", key, "${NEW_KEY:?make the new admin key first: the old one is deleted with it}")
+        let rest = Rest {
+            create: KEYS,
+            body: json!({ "name": "by-hand" }),
+            value: ".value",
+            id: ".id",
+            method: Method::DELETE,
+            delete: &format!("{KEYS}/{{id}}"),
+            with: None,
+        };
+        let mut commands = by_hand(&self.api, &rest, key);
+        let (old, new) = (self.admin_key.shell(), "${NEW_KEY:?make the new admin key first: the old one is deleted with it}");
+        commands.revoke.iter_mut().for_each(|command| *command = command.replace(&old, new));
+        commands
     }
 
     /// The listing's first item, asked for with the key itself.
     async fn probe(&self, credential: &Credential) -> Got<Life> {
-        self.api.life(&format!("{}?limit=1", self.keys), &credential.secret).await
+        openai_api::life(&self.api, &format!("{}{KEYS}?limit=1", self.api.base), &credential.secret).await
     }
 
     fn usage(&self) -> Option<&dyn Usage> {
         Some(self)
+    }
+
+    fn attributes(&self) -> Option<&dyn Attributes> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Attributes for OpenAiAdmin {
+    async fn of(&self, key: &KeyId) -> Got<Bounds> {
+        let key = self.one(&self.key().await?, &wire::segment(key.as_str())?).await?;
+        Ok(Bounds::from([("expires_at".into(), Bound::Until(key.expires_at))]))
+    }
+
+    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
+        let Some(like) = like else { return Ok(Bounds::new()) };
+        let like = self.one(&self.key().await?, &wire::segment(like.as_str())?).await?;
+        let end = lifetime(&like).map(|seconds| Utc::now().timestamp().saturating_add(seconds));
+        Ok(Bounds::from([("expires_at".into(), Bound::Until(end))]))
     }
 }
 
@@ -219,6 +282,6 @@ impl Usage for OpenAiAdmin {
     /// that nobody uses the old key, and not that anybody else uses the new one.
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
         let id = wire::segment(key.as_str())?;
-        Ok(self.one(&self.api.key().await?, &id).await?.last_used_at.and_then(time))
+        Ok(self.one(&self.key().await?, &id).await?.last_used_at.and_then(seconds))
     }
 }

@@ -21,9 +21,9 @@ use vaultrs::api::auth::approle::requests::{
 use crate::{
     adapters::{
         Ctx,
-        kind::Kind,
+        kind::{Facts, Kind, Vendor},
         vault::{self, Access, Auth, Data, Raw, Vault, policy},
-        wire::Reply,
+        wire::{self, Reply},
     },
     ids::{Identity, KeyId},
     playbook::quoted,
@@ -57,13 +57,21 @@ fn approle() -> String {
 }
 
 /// The constructor.
-pub const KIND: Kind<dyn Provider> = Kind {
-    name: "vault_approle",
-    about: "secret ids of a HashiCorp Vault AppRole",
-    schema: |generator| Config::json_schema(generator),
-    build: |block, ctx| {
-        let config: Config = block.read()?;
-        Ok(Arc::new(VaultAppRole::new(config, ctx)?))
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind {
+        name: "vault_approle",
+        about: "secret ids of a HashiCorp Vault AppRole",
+        schema: |generator| Config::json_schema(generator),
+        build: |block, ctx| {
+            let config: Config = block.read()?;
+            Ok(Arc::new(VaultAppRole::new(config, ctx)?))
+        },
+    },
+    facts: Facts {
+        needs: &["read on auth/MOUNT/role/ROLE, create and list on …/secret-id, update on …/secret-id-accessor/lookup and …/destroy"],
+        unconfirmed: &[],
+        source: "https://developer.hashicorp.com/vault/api-docs/auth/approle",
+        sample: include_str!("../../../playbooks/vault-approle.yaml"),
     },
 };
 
@@ -319,8 +327,8 @@ impl Provider for VaultAppRole {
         let mut body = json!({});
         if let Some(like) = wanted.like {
             let gone = || Failure::refused(Refusal::Gone, None, format!("{}: the secret id to copy, {like}, is gone", self.describe()));
-            let like = self.look_up(like.as_str()).await.map_err(vault::before_effect)?.ok_or_else(gone)?;
-            let role = self.role().await.map_err(vault::before_effect)?;
+            let like = self.look_up(like.as_str()).await.map_err(wire::before_effect)?.ok_or_else(gone)?;
+            let role = self.role().await.map_err(wire::before_effect)?;
             if role.secret_id_num_uses == 0 && (1..USES_NEEDED).contains(&like.secret_id_num_uses) {
                 let left = like.secret_id_num_uses;
                 let what = format!("{}: the secret id to copy may be used {left} more times only, fewer than its tests", self.describe());
@@ -354,7 +362,7 @@ impl Provider for VaultAppRole {
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let accessor = tombstone.key().as_str();
         // Vault answers 500 where it is gone already, which would look like a delete that may have happened.
-        if self.look_up(accessor).await.map_err(vault::before_effect)?.is_none() {
+        if self.look_up(accessor).await.map_err(wire::before_effect)?.is_none() {
             return Err(Failure::refused(Refusal::Gone, Some(404), format!("{}: secret id {accessor} is gone", self.describe())));
         }
         let request = DeleteSecretIDAccessorRequest {

@@ -35,7 +35,7 @@ struct Config {
     #[serde(default)]
     headers: BTreeMap<String, SecretRef>,
     /// How long the answer may take.
-    #[serde(default = "half_a_minute")]
+    #[serde(default = "twenty_seconds")]
     timeout: Span,
     /// Where to ask whether a rollout was started, after an answer was lost. Without it, a lost rollout is repeated with the same tag.
     #[serde(default)]
@@ -63,8 +63,8 @@ enum Method {
     Patch,
 }
 
-fn half_a_minute() -> Span {
-    Span::secs(30)
+fn twenty_seconds() -> Span {
+    Span::secs(20)
 }
 
 pub(super) const KIND: Kind<dyn Rollout> = Kind {

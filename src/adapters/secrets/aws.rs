@@ -20,7 +20,7 @@ pub async fn read(id: &str, field: Option<&str>) -> Got<Secret> {
     let client = Client::new(&machine(region_of(id)).await?);
     let got = client.get_secret_value().secret_id(id).send().await;
     let got = got.map_err(|error| {
-        let failure = failure("secretsmanager:GetSecretValue", &error);
+        let failure = failure(&format!("secretsmanager:GetSecretValue on secret {id}"), &error);
         Failure { what: format!("aws:{id}: {}", failure.what), ..failure }
     })?;
     let unusable = |why: &str, hint: &str| Failure::refused(Refusal::Invalid, None, format!("aws:{id}: {why}")).hint(hint);

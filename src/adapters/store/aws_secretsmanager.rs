@@ -97,13 +97,18 @@ struct Held {
 }
 
 impl SecretsManager {
+    /// An action and what it is done to, as a policy names both.
+    fn asked(&self, action: &str) -> String {
+        format!("secretsmanager:{action} on secret {}", self.id)
+    }
+
     async fn client(&self) -> Got<Client> {
         Ok(Client::new(&self.account.settings().await?))
     }
 
     async fn describe(&self, client: &Client) -> Got<DescribeSecretOutput> {
         let got = client.describe_secret().secret_id(&self.id).send().await;
-        got.map_err(|error| failure("secretsmanager:DescribeSecret", &error))
+        got.map_err(|error| failure(&self.asked("DescribeSecret"), &error))
     }
 
     /// The current value, or one version's; none: there is none.
@@ -117,7 +122,7 @@ impl SecretsManager {
             Some(version) => ask.version_id(version.as_str()),
             None => ask.version_stage(CURRENT),
         };
-        let got = match ask.send().await.map_err(|error| failure("secretsmanager:GetSecretValue", &error)) {
+        let got = match ask.send().await.map_err(|error| failure(&self.asked("GetSecretValue"), &error)) {
             Err(failure) if failure.refusal() == Some(Refusal::Gone) => return Ok(None),
             got => got?,
         };
@@ -147,7 +152,7 @@ impl SecretsManager {
         let text = |version: Option<&Version>| version.map(|version| version.as_str().to_owned());
         let ask = client.update_secret_version_stage().secret_id(&self.id).version_stage(label);
         let done = ask.set_remove_from_version_id(text(from)).set_move_to_version_id(text(to)).send().await;
-        done.map(|_| ()).map_err(|error| failure("secretsmanager:UpdateSecretVersionStage", &error))
+        done.map(|_| ()).map_err(|error| failure(&self.asked("UpdateSecretVersionStage"), &error))
     }
 
     /// Who does this, on the secret itself.
@@ -155,7 +160,7 @@ impl SecretsManager {
         let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
         let ask = client.tag_resource().secret_id(&self.id);
         let done = ask.tags(tag(TAG_JOURNAL, &mark.journal)).tags(tag(TAG_ROTATION, mark.rotation.as_str())).send().await;
-        done.map(|_| ()).map_err(|error| failure("secretsmanager:TagResource", &error))
+        done.map(|_| ()).map_err(|error| failure(&self.asked("TagResource"), &error))
     }
 
     /// Gives the version that is about to be replaced a label of ours, and takes it from the oldest that has one.
@@ -286,7 +291,7 @@ impl Store for SecretsManager {
         }
         let put = client.put_secret_value().secret_id(&self.id).client_request_token(next.as_str()).secret_string(text.reveal());
         let put = put.version_stages(format!("{PENDING}{}", &next.as_str()[..8])).send().await;
-        let put = put.map_err(|error| match failure("secretsmanager:PutSecretValue", &error) {
+        let put = put.map_err(|error| match failure(&self.asked("PutSecretValue"), &error) {
             // AWS knows this token with another value: what it was derived from is no longer what is there.
             failure if error.as_service_error().is_some_and(|error| error.is_resource_exists_exception()) => {
                 Failure { fate: self.moved().fate, ..failure }

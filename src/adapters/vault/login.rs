@@ -10,6 +10,7 @@ use vaultrs::api::auth::{approle::requests::LoginWithApproleRequest, oidc::reque
 
 use super::{Raw, Vault};
 use crate::{
+    adapters::wire,
     playbook::SecretRef,
     ports::{Failure, Got},
     protocol::Refusal,
@@ -233,8 +234,8 @@ impl Vault {
     async fn enter_with<E: Endpoint>(&self, request: &E) -> Got<Held> {
         // Vault answers 500 where the login method cannot reach its own other side (Kubernetes' review of a token).
         let failed = |failure: Failure| match failure.hint {
-            Some(_) => super::before_effect(failure),
-            None => super::before_effect(failure).hint(format!("we could not log in: {}", self.auth.advice())),
+            Some(_) => wire::before_effect(failure),
+            None => wire::before_effect(failure).hint(format!("we could not log in: {}", self.auth.advice())),
         };
         let reply = self.call_as(request, None).await.map_err(failed)?;
         if !reply.status.is_success() {

@@ -258,14 +258,6 @@ impl Vault {
     }
 }
 
-/// The same failure where it stopped us before the effect: what may have happened is not what was wanted.
-pub fn before_effect(mut failure: Failure) -> Failure {
-    if let Fate::Unknown { retry_after } = failure.fate {
-        failure.fate = Fate::NotSent { retry_after };
-    }
-    failure
-}
-
 /// The policy line that gives these rights (quoted, with commas) at a path.
 pub fn policy(path: &str, rights: &str) -> String {
     format!(r#"path "{path}" {{ capabilities = [{rights}] }}"#)

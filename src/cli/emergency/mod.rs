@@ -1,5 +1,6 @@
 //! `keyroll emergency`: a key leaked.
 
+mod admin;
 mod ask;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::{
     playbook::EmergencyMode,
     ports::{Clock, Journal, Note},
     protocol::{Ask, Event, Leak, Role, Urgency, allows},
-    record::{Detail, Emergency, Leaked},
+    record::{Begun, Detail, Emergency},
     report,
     rotation::Rotation,
 };
@@ -28,8 +29,11 @@ use crate::{
 /// A key leaked: replace and revoke it, whatever the state.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The playbook's file, or the name or rotation the journal knows it by
+    /// The playbook's file, or the name or rotation the journal knows it by; with --admin a file or a folder
     playbook: String,
+    /// With --admin: more playbooks, or folders of them
+    #[arg(requires = "admin")]
+    others: Vec<PathBuf>,
     /// Why; it is recorded
     #[arg(long, required_unless_present = "print")]
     reason: Option<String>,
@@ -55,6 +59,16 @@ pub struct Args {
     /// Change nothing: write the commands for a person's own hands
     #[arg(long)]
     print: bool,
+    /// An admin key leaked, and is replaced already: go through the keys that nothing explains, made since --since, and queue every playbook
+    /// that was called with it
+    #[arg(long, conflicts_with_all = ["mode", "leaked", "revoke_at", "store_down", "print"])]
+    admin: bool,
+    /// With --admin: delete this key for good; `all`: each that is not kept, and that no store may serve
+    #[arg(long, value_name = "KEY|all", requires = "admin")]
+    kill: Vec<String>,
+    /// With --admin: somebody knows this key; nobody is asked about it again
+    #[arg(long, value_name = "KEY|all", requires = "admin")]
+    keep: Vec<String>,
 }
 
 /// What comes first.
@@ -84,6 +98,9 @@ struct Declared {
 pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     if args.print {
         return print(app, args).await;
+    }
+    if args.admin {
+        return admin::run(app, args).await;
     }
     match app.journal().await {
         Ok(journal) => with(app, args, journal).await,
@@ -204,12 +221,10 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     declared.emergency.leaked.extend(plan.old.iter().filter_map(|old| old.id.clone()));
     let will = report::will_break(&loaded.book, &plan, declared.urgency, &declared.emergency, Leak::Old);
     confirm(app, args, &loaded.book.name, &will)?;
-    let leaked = Leaked { leak: Leak::Old, urgency: declared.urgency, emergency: declared.emergency.clone() };
-    plan.leaked = Some(Box::new(leaked));
     let mut view = drive::view(app);
-    let (mut rotation, mut lease) = super::run::open(app, loaded, journal, plan, view.as_mut()).await?;
-    let event = Event::Asked(Ask::Emergency(Leak::Old, declared.urgency));
-    append(app, journal, &mut lease, &mut rotation, event, Detail::Emergency(declared.emergency), view.as_mut()).await?;
+    plan.begun.get_or_insert_with(|| Begun { by: person(), why: None });
+    let leak = (Event::Asked(Ask::Emergency(Leak::Old, declared.urgency)), Detail::Emergency(declared.emergency));
+    let (rotation, lease) = batch::begin(journal, &app.clock, loaded, plan, None, Some(leak), view.as_mut()).await?;
     finish(app, loaded, journal, rotation, lease, view.as_mut()).await
 }
 
@@ -299,6 +314,12 @@ async fn finish(
     let id = rotation.id.clone();
     let code = drive::drive(app, loaded, journal, rotation, lease, view, waiting).await;
     super::used::tell(app, loaded, journal, &id).await;
+    if loaded.world.provider.rotates_own().is_some() && !app.json() {
+        let file = crate::playbook::quoted(&loaded.book.source.name);
+        anstream::println!(
+            "next: keyroll emergency --admin {file} PLAYBOOKS --reason '…' --since WHEN    # keys that whoever had it may have made"
+        );
+    }
     code
 }
 

@@ -6,8 +6,9 @@ use super::{Act, Chain, Document, FORM, Hold, Kept, Look, Moment, New, Old, Plac
 use crate::{
     ids::KeyId,
     protocol::{Answer, Ask, Debt, Effect, End, Event, Kind, Phase, Proof, Query, Role},
-    record::{Detail, Plan, Record},
+    record::{Decreed, Detail, Plan, Record},
     report::{
+        emergency::leaked,
         paint::{bare, capital},
         summary::{self, because, times},
         time::between,
@@ -16,11 +17,12 @@ use crate::{
     rotation::{Broken, Rotation},
 };
 
-/// Everything about a rotation. `head` is the last record's hash, `journal` the id of the journal it stands in.
+/// Everything about a rotation. `head` is the last record's hash, `journal` the id of the journal it stands in; `decrees` are that
+/// journal's.
 ///
 /// # Errors
 /// [`Broken`], where the records make no rotation.
-pub fn document(records: &[Record], head: &str, journal: &str, now: DateTime<Utc>) -> Result<Document, Broken> {
+pub fn document(records: &[Record], decrees: &[Decreed], head: &str, journal: &str, now: DateTime<Utc>) -> Result<Document, Broken> {
     let (Some(first), rest) = (records.first(), records.get(1..).unwrap_or_default()) else { return Err(Broken::NoPlan) };
     let mut rotation = Rotation::begin(first)?;
     let mut told = Told::default();
@@ -35,7 +37,9 @@ pub fn document(records: &[Record], head: &str, journal: &str, now: DateTime<Utc
         rotation.add(record)?;
         told.add(&rotation, record, &before);
     }
-    Ok(told.close(&rotation, records, Chain { journal: journal.into(), records: rotation.seq, head: head.into() }, now))
+    let mut document = told.close(&rotation, records, Chain { journal: journal.into(), records: rotation.seq, head: head.into() }, now);
+    document.leak = leaked(&rotation, decrees);
+    Ok(document)
 }
 
 struct Before {
@@ -239,6 +243,7 @@ impl Told {
             waivers: self.waivers,
             holds: self.holds,
             notes: plan.notes.clone(),
+            leak: None,
             steps: times(records).iter().map(|(step, took)| Took { step: step.title(plan), seconds: took.as_secs_f64() }).collect(),
             timeline: self.timeline,
             next: words::next(rotation),

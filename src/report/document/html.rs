@@ -9,7 +9,7 @@ use super::{
 use crate::{
     protocol::Answer,
     record::Missing,
-    report::{paint::clean, words},
+    report::{Leaked, paint::clean, words},
 };
 
 /// No page may load or run anything, even if something in it were not escaped.
@@ -45,6 +45,7 @@ pub fn page(doc: &Document) -> String {
             p class={ "outcome " (doc.outcome) } { (doc.headline) }
             @if let Some(because) = &doc.because { p.because { "Because: " (because) } }
         }
+        @if let Some(leak) = &doc.leak { (section("The leak", &leaked(leak))) }
         div.cards {
             (card("What and why", &facts(doc)))
             (card("Old key", &old_facts(doc)))
@@ -90,6 +91,15 @@ fn card(head: &str, facts: &[(&str, String)]) -> Markup {
 pub fn command(line: &str) -> Markup {
     let (command, comment) = line.rsplit_once("  # ").unwrap_or((line, ""));
     html! { li { code { (clean(command)) } @if !comment.is_empty() { span { (clean(comment)) } } } }
+}
+
+fn leaked(leak: &Leaked) -> Markup {
+    html! {
+        p { strong { (clean(&leak.headline)) } }
+        @for line in leak.more.iter().chain(&leak.usage) { p { (clean(line)) } }
+        p { "What remains for a person:" }
+        ul { @for line in &leak.remains { li { (clean(line)) } } }
+    }
 }
 
 fn people(doc: &Document) -> Markup {

@@ -11,6 +11,7 @@ use crate::{
     ids::{Fingerprint, InstanceId, KeyId, Version},
     protocol::{Answer, End, Kind, Role, Why},
     record::{Begun, Evidence, Missing},
+    report::Leaked,
 };
 
 pub use self::{
@@ -81,6 +82,8 @@ pub struct Document {
     pub holds: Vec<Hold>,
     /// What preflight found worth knowing.
     pub notes: Vec<String>,
+    /// How the leak stands, where there was one.
+    pub leak: Option<Leaked>,
     /// How long each step took.
     pub steps: Vec<Took>,
     /// Everything that happened.

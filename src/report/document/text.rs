@@ -23,6 +23,7 @@ pub fn text(doc: &Document) -> String {
     };
     let mut lines = vec![paint(Ink::Strong, &format!("Rotation report: {}", doc.playbook)), paint(ink, &doc.headline)];
     lines.extend(doc.because.iter().map(|cause| format!("Because: {cause}")));
+    section(&mut lines, "The leak", leak(doc));
     section(&mut lines, "What and why", summary(doc));
     section(&mut lines, "Old key", old(doc));
     section(&mut lines, "New key", new(doc));
@@ -127,6 +128,12 @@ pub fn new_facts(doc: &Document) -> Vec<(&'static str, String)> {
     facts.extend(new.expires_at.map(|at| ("expires", stamp(at))));
     facts.push(("stands", new.stands.clone()));
     facts
+}
+
+fn leak(doc: &Document) -> Vec<String> {
+    let Some(leak) = &doc.leak else { return Vec::new() };
+    let told = std::iter::once(&leak.headline).chain(&leak.more).chain(&leak.usage).cloned();
+    told.chain(leak.remains.iter().map(|line| format!("[ ] {line}"))).collect()
 }
 
 fn old(doc: &Document) -> Vec<String> {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{
     Key, World,
-    routes::{Answer, Call, cursored, error, missing},
+    routes::{Answer, cursored, error, missing},
 };
-use crate::{ids::KeyId, secret::Secret};
+use crate::{ids::KeyId, sandbox::server::Call, secret::Secret};
 
 impl World {
     /// A new admin key, which ends after `lifetime`.

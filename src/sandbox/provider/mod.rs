@@ -2,23 +2,18 @@
 //! a relay's plainer API, its admin keys, and faults on demand. It listens on 127.0.0.1 and ends when it is dropped.
 
 mod admin;
-mod fault;
 mod routes;
 mod usage;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use axum::Router;
 use chrono::{DateTime, SubsecRound, Utc};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use fault::Fault;
-
+pub use super::server::Fault;
+use super::server::{Held, Server};
 use crate::{ids::KeyId, secret::Secret};
 
 /// The only project there is.
@@ -26,10 +21,8 @@ pub const PROJECT: &str = "proj_sandbox";
 
 /// A running provider.
 pub struct SandboxProvider {
-    at: SocketAddr,
+    server: Server<World>,
     admin_key: Secret,
-    world: Shared,
-    _end: DropGuard,
 }
 
 /// What one key went through.
@@ -113,27 +106,10 @@ struct World {
     completions: BTreeMap<(i64, String), u64>,
     /// The relay's replies by idempotency key.
     replays: HashMap<String, (KeyId, Secret)>,
-    requests: Vec<Asked>,
-    rules: Vec<fault::Rule>,
     dies_after: Duration,
     page: usize,
     strangers: u64,
     made: u64,
-}
-
-/// An admin request.
-struct Asked {
-    method: String,
-    path: String,
-    /// The admin key that it came with, if there ever was such a one.
-    by: Option<KeyId>,
-    body: serde_json::Value,
-}
-
-type Shared = Arc<Mutex<World>>;
-
-fn lock(world: &Shared) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SandboxProvider {
@@ -142,41 +118,31 @@ impl SandboxProvider {
     /// # Errors
     /// Where no port can be had.
     pub async fn start() -> std::io::Result<Self> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let at = listener.local_addr()?;
         let mut world = World {
             keys: Vec::new(),
             admins: Vec::new(),
             completions: BTreeMap::new(),
             replays: HashMap::new(),
-            requests: Vec::new(),
-            rules: Vec::new(),
             dies_after: Duration::ZERO,
             page: 100,
             strangers: 0,
             made: 0,
         };
         let (_, admin_key) = world.make_admin("sandbox", None);
-        let world = Arc::new(Mutex::new(world));
-        let end = CancellationToken::new();
-        let app = Router::new().fallback(routes::answer).with_state(routes::App { world: world.clone(), end: end.clone() });
-        let (service, stop) = (app.into_make_service_with_connect_info::<fault::Cut>(), end.clone());
-        tokio::spawn(async move {
-            let serving = axum::serve(fault::Door(listener), service).with_graceful_shutdown(stop.cancelled_owned());
-            if let Err(error) = serving.await {
-                tracing::warn!(%error, "the sandbox's provider ended");
-            }
-        });
-        Ok(Self { at, admin_key, world, _end: end.drop_guard() })
+        Ok(Self { server: Server::start(world).await?, admin_key })
+    }
+
+    fn world(&self) -> Held<'_, World> {
+        self.server.world()
     }
 
     /// The OpenAI-like API: `http://127.0.0.1:4711/v1`.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.at)
+        format!("{}/v1", self.server.url())
     }
     /// The relay's API over the same keys: `/keys` lies below it, and `/v1/models` beside it.
     pub fn relay_url(&self) -> String {
-        format!("http://{}/relay", self.at)
+        format!("{}/relay", self.server.url())
     }
     /// The first credential of both admin APIs, as a bearer token.
     pub fn admin_key(&self) -> &Secret {
@@ -185,11 +151,11 @@ impl SandboxProvider {
 
     /// Makes a service account with one key, as a person would have done before.
     pub fn seed_key(&self, name: &str) -> (KeyId, Secret) {
-        lock(&self.world).make(name)
+        self.world().make(name)
     }
     /// Gives a service account one more key.
     pub fn seed_second_key(&self, account: &KeyId) -> Secret {
-        let mut world = lock(&self.world);
+        let mut world = self.world();
         let (made, secret) = world.make("second");
         if let Some(key) = world.keys.iter_mut().find(|key| key.id == made) {
             key.id = account.clone();
@@ -198,7 +164,7 @@ impl SandboxProvider {
     }
     /// Makes a key that belongs to a user, not to a service account.
     pub fn seed_user_key(&self, name: &str) -> (KeyId, Secret) {
-        let mut world = lock(&self.world);
+        let mut world = self.world();
         let (id, secret) = world.make(name);
         if let Some(key) = world.keys.iter_mut().find(|key| key.id == id) {
             key.of_user = true;
@@ -208,37 +174,36 @@ impl SandboxProvider {
 
     /// Makes an admin key, which ends after `lifetime` where one is given.
     pub fn seed_admin_key(&self, name: &str, lifetime: Option<Duration>) -> (KeyId, Secret) {
-        lock(&self.world).make_admin(name, lifetime)
+        self.world().make_admin(name, lifetime)
     }
 
     /// From now on the listing shows an admin key's value so.
     pub fn show_admin_key_as(&self, id: &KeyId, redacted: &str) {
-        if let Some(key) = lock(&self.world).admins.iter_mut().find(|key| key.id == *id) {
+        if let Some(key) = self.world().admins.iter_mut().find(|key| key.id == *id) {
             key.redacted = redacted.to_owned();
         }
     }
 
     /// From now on a deleted key works for this long.
     pub fn dies_after(&self, time: Duration) {
-        lock(&self.world).dies_after = time;
+        self.world().dies_after = time;
     }
     /// The most items of one page, at least 1.
     pub fn page_size(&self, items: usize) {
-        lock(&self.world).page = items.max(1);
+        self.world().page = items.max(1);
     }
-    /// Makes the `nth` (from 1) request from now on of this method and path go wrong, once. A `*` in the path stands for one
-    /// segment: `/v1/organization/projects/*/service_accounts`.
+    /// Makes the `nth` (from 1) request from now on of this method and path go wrong, once; see [`Server::inject`].
     pub fn inject(&self, method: &str, path: &str, nth: usize, fault: Fault) {
-        lock(&self.world).rules.push(fault::Rule::new(method, path, nth, fault));
+        self.server.inject(method, path, nth, fault);
     }
 
     /// All keys there ever were, in the order of their making.
     pub fn keys(&self) -> Vec<KeyView> {
-        lock(&self.world).keys.iter().map(Key::view).collect()
+        self.world().keys.iter().map(Key::view).collect()
     }
     /// All admin keys there ever were, in the order of their making.
     pub fn admin_keys(&self) -> Vec<KeyView> {
-        lock(&self.world).admins.iter().map(Key::view).collect()
+        self.world().admins.iter().map(Key::view).collect()
     }
     /// The ids of those that work now.
     pub fn live_keys(&self) -> Vec<KeyId> {
@@ -246,27 +211,23 @@ impl SandboxProvider {
     }
     /// Calls with values that were never issued.
     pub fn strangers(&self) -> u64 {
-        lock(&self.world).strangers
+        self.world().strangers
     }
     /// Every admin request so far, as method and path, whatever came of it.
     pub fn requests(&self) -> Vec<(String, String)> {
-        lock(&self.world).requests.iter().map(|asked| (asked.method.clone(), asked.path.clone())).collect()
+        self.server.requests()
     }
     /// The admin keys that requests of this method and path came with, in their order; `*` as in [`SandboxProvider::inject`].
     pub fn callers(&self, method: &str, path: &str) -> Vec<Option<KeyId>> {
-        let world = lock(&self.world);
-        let fit = world.requests.iter().filter(|asked| asked.method == method && fault::fits(path, &asked.path));
-        fit.map(|asked| asked.by.clone()).collect()
+        self.server.callers(method, path).into_iter().map(|by| by.map(KeyId::new)).collect()
     }
     /// The JSON bodies of the requests of this method and path, in their order; `*` as in [`SandboxProvider::inject`].
     pub fn bodies(&self, method: &str, path: &str) -> Vec<serde_json::Value> {
-        let world = lock(&self.world);
-        let fit = world.requests.iter().filter(|asked| asked.method == method && fault::fits(path, &asked.path));
-        fit.map(|asked| asked.body.clone()).collect()
+        self.server.bodies(method, path)
     }
     /// How many admin requests were of this method and path; `*` as in [`SandboxProvider::inject`].
     pub fn count(&self, method: &str, path: &str) -> usize {
-        self.callers(method, path).len()
+        self.server.count(method, path)
     }
 }
 

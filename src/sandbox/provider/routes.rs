@@ -1,119 +1,29 @@
 //! The two admin APIs and the calls that a key is for.
 
-use std::collections::HashMap;
-
-use axum::{
-    body::{Body, Bytes},
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::StatusCode;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use super::{
-    Asked, Key, PROJECT, Shared, World, admin,
-    fault::{self, Cut, Fault},
-    lock, usage,
-};
-use crate::secret::Secret;
-
-#[derive(Clone)]
-pub(super) struct App {
-    pub world: Shared,
-    pub end: CancellationToken,
-}
-
-/// A request, read whole.
-pub(super) struct Call {
-    method: Method,
-    path: String,
-    pub query: HashMap<String, String>,
-    /// The query's lists: names that end in `[]`, with each of their values.
-    pub lists: Vec<(String, String)>,
-    headers: HeaderMap,
-    pub body: Value,
-}
+use super::{Key, PROJECT, World, admin, usage};
+use crate::sandbox::server::{self, Call, Standin};
 
 pub(super) type Answer = (StatusCode, Value);
 
-/// The longest request body.
-const LONGEST: usize = 1 << 20;
+/// The calls that a key is for.
+const WORK: [&str; 2] = ["/v1/models", "/v1/chat/completions"];
 
-pub(super) async fn answer(State(app): State<App>, ConnectInfo(cut): ConnectInfo<Cut>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, LONGEST).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
-    let call = Call {
-        path: parts.uri.path().to_owned(),
-        lists: url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
-            .filter_map(|(name, value)| Some((name.strip_suffix("[]")?.to_owned(), value.into_owned())))
-            .collect(),
-        query: url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
-        method: parts.method,
-        headers: parts.headers,
-        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
-    };
-    let fault = {
-        let mut world = lock(&app.world);
-        if !matches!(call.path.as_str(), "/v1/models" | "/v1/chat/completions") {
-            let by = world.admins.iter().find(|key| key.sha256 == bearer(&call).sha256()).map(|key| key.id.clone());
-            world.requests.push(Asked { method: call.method.to_string(), path: call.path.clone(), by, body: call.body.clone() });
+impl Standin for World {
+    fn answer(&mut self, call: &Call) -> server::Answer {
+        match routed(self, call) {
+            (StatusCode::OK, _) if call.path == WORK[1] && call.body["stream"] == true => server::Answer::Events(streamed()),
+            answer => answer.into(),
         }
-        fault::take(&mut world.rules, call.method.as_str(), &call.path)
-    };
-    let work = || routed(&mut lock(&app.world), &call);
-    match fault {
-        None => reply(work()),
-        Some(Fault::Status { code, retry_after }) => {
-            let mut response = reply(error(status(code), "injected", "the sandbox was told to answer so"));
-            if let Some(value) = retry_after.and_then(|text| HeaderValue::try_from(text).ok()) {
-                response.headers_mut().insert(header::RETRY_AFTER, value);
-            }
-            response
-        }
-        Some(Fault::StatusAfter(code)) => {
-            work();
-            reply(error(status(code), "injected", "the sandbox was told to answer so"))
-        }
-        Some(Fault::DropBefore) => dropped(&cut),
-        Some(Fault::DropAfter) => {
-            work();
-            dropped(&cut)
-        }
-        Some(Fault::Hang) => {
-            work();
-            app.end.cancelled().await;
-            dropped(&cut)
-        }
-        Some(Fault::Html) => axum::response::Html("<!doctype html><title>Welcome</title>").into_response(),
-        Some(Fault::CutBody) => halved(work()),
-        Some(Fault::Redirect(to)) => match HeaderValue::try_from(to) {
-            Ok(to) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
-            Err(_) => StatusCode::TEMPORARY_REDIRECT.into_response(),
-        },
     }
-}
 
-fn status(code: u16) -> StatusCode {
-    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-fn dropped(cut: &Cut) -> Response {
-    cut.now();
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
-}
-
-fn reply((status, body): Answer) -> Response {
-    (status, axum::Json(body)).into_response()
-}
-
-fn halved((status, body): Answer) -> Response {
-    let text = body.to_string();
-    let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
-    let broken = futures_util::stream::iter([Ok(half), Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe))]);
-    let headers = [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, text.len().to_string())];
-    (status, headers, Body::from_stream(broken)).into_response()
+    fn noted(&self, call: &Call) -> Option<Option<String>> {
+        let admin = self.admins.iter().find(|key| key.sha256 == call.bearer().sha256());
+        (!WORK.contains(&call.path.as_str())).then(|| admin.map(|key| key.id.to_string()))
+    }
 }
 
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Answer {
@@ -124,16 +34,10 @@ pub(super) fn missing() -> Answer {
     error(StatusCode::NOT_FOUND, "not_found", "no such thing")
 }
 
-fn bearer(call: &Call) -> Secret {
-    let bearer = call.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    Secret::new(bearer.unwrap_or_default())
-}
-
 fn routed(world: &mut World, call: &Call) -> Answer {
-    let bearer = bearer(call);
+    let bearer = call.bearer();
     let refused = || error(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided.");
-    let path: Vec<&str> = call.path.split('/').skip(1).collect();
-    match (call.method.as_str(), path.as_slice()) {
+    match (call.method.as_str(), call.segments().as_slice()) {
         ("GET", ["v1", "models"]) if !world.call(&bearer) => refused(),
         ("GET", ["v1", "models"]) => {
             let model = json!({ "id": "sandbox-1", "object": "model", "created": 0, "owned_by": "sandbox" });
@@ -147,10 +51,23 @@ fn routed(world: &mut World, call: &Call) -> Answer {
         _ if !world.admits(&bearer) => refused(),
         (method, ["v1", "organization", "admin_api_keys", rest @ ..]) => admin::answer(world, call, method, rest),
         (method, ["v1", "organization", "projects", project, rest @ ..]) if *project == PROJECT => openai(world, call, method, rest),
-        ("GET", ["v1", "organization", "usage", "completions"]) => usage::answer(world, call),
+        ("GET", ["v1", "organization", "usage", "completions"]) => usage::completions(world, call),
+        ("GET", ["v1", "organization", "costs"]) => usage::costs(world, call),
         (method, ["relay", "keys", rest @ ..]) => relay(world, call, method, rest),
         _ => missing(),
     }
+}
+
+/// The same in pieces.
+fn streamed() -> Vec<String> {
+    let piece = |delta: Value, end: Option<&str>| {
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": end });
+        let body =
+            json!({ "id": "chatcmpl-sandbox", "object": "chat.completion.chunk", "created": 0, "model": "sandbox-1", "choices": [choice] });
+        format!("data: {body}\n\n")
+    };
+    let begin = piece(json!({ "role": "assistant", "content": "" }), None);
+    vec![begin, piece(json!({ "content": "ok" }), None), piece(json!({}), Some("stop")), "data: [DONE]\n\n".into()]
 }
 
 fn completion() -> Answer {
@@ -266,7 +183,7 @@ fn relay(world: &mut World, call: &Call, method: &str, path: &[&str]) -> Answer 
             let Some(name) = call.body.get("name").and_then(Value::as_str) else {
                 return error(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "name is missing");
             };
-            let token = call.headers.get("idempotency-key").and_then(|token| token.to_str().ok());
+            let token = Some(call.header("idempotency-key")).filter(|token| !token.is_empty());
             if let Some((id, secret)) = token.and_then(|token| world.replays.get(token)) {
                 return (StatusCode::OK, json!({ "id": id.as_str(), "key": secret.reveal(), "name": name }));
             }

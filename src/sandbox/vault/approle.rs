@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use chrono::{SecondsFormat, Utc};
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{Ask, World, bare, data, envelope, errors, random};
@@ -33,6 +33,15 @@ impl SecretId {
             "creation_time": self.created, "last_updated_time": self.created, "expiration_time": "0001-01-01T00:00:00Z",
             "secret_id_num_uses": 0, "secret_id_ttl": 0,
         })
+    }
+}
+
+impl Role {
+    /// Its secret ids were made so much earlier.
+    pub(super) fn age(&mut self, by: TimeDelta) {
+        for one in &mut self.secret_ids {
+            one.created = (Utc::now() - by).to_rfc3339_opts(SecondsFormat::Nanos, true);
+        }
     }
 }
 

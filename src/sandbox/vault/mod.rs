@@ -73,6 +73,11 @@ impl SandboxVault {
         lock(&self.world).secrets.entry(path.to_owned()).or_default().add(fields.clone())
     }
 
+    /// All secret ids that there are were made so much earlier.
+    pub fn age_secret_ids(&self, by: chrono::TimeDelta) {
+        lock(&self.world).roles.values_mut().for_each(|role| role.age(by));
+    }
+
     /// The current value of `secret/PATH`, with its version.
     pub fn get(&self, path: &str) -> Option<(u64, Map<String, Value>)> {
         lock(&self.world).secrets.get(path)?.current()

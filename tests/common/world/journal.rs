@@ -108,14 +108,20 @@ impl Journal for Ledger {
         if let Some(row) = tables.rotations.iter().find(taken) {
             return Err(JournalError::Open(row.entry.rotation.clone()));
         }
-        let (rotation, at, event, detail) = (opening.rotation.clone(), opening.at, opening.event, opening.detail);
-        let record = Record { schema: SCHEMA, rotation: rotation.clone(), seq: 1, epoch: 1, at, event, detail };
+        let known = tables.rotations.iter().filter(|row| row.entry.name == opening.name).count();
+        if opening.seen.is_some_and(|seen| seen != known) {
+            return Err(JournalError::Overtaken(opening.name.to_owned()));
+        }
+        let (rotation, at) = (opening.rotation.clone(), opening.at);
+        let events = std::iter::once((opening.event, opening.detail)).chain(opening.then);
+        let record = |((event, detail), seq)| Record { schema: SCHEMA, rotation: rotation.clone(), seq, epoch: 1, at, event, detail };
+        let records: Vec<Record> = events.zip(1..).map(record).collect();
         let entry = Entry { rotation: rotation.clone(), name: opening.name.into(), open: true };
         let driven = Arc::new(());
         let guard = Box::new(driven.clone());
-        let identities = opening.identities.to_vec();
-        tables.rotations.push(Row { entry, identities, records: vec![record], epoch: 1, driven, notes: Vec::new() });
-        Ok(Lease { rotation, epoch: 1, seq: 1, head: String::new(), guard })
+        let (identities, seq) = (opening.identities.to_vec(), records.len() as u64);
+        tables.rotations.push(Row { entry, identities, records, epoch: 1, driven, notes: Vec::new() });
+        Ok(Lease { rotation, epoch: 1, seq, head: String::new(), guard })
     }
     async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError> {
         let mut tables = self.lock();
@@ -284,8 +290,9 @@ impl Journal for Process {
         let lease = self
             .journal(Op::Open, async {
                 let lease = self.sim.ledger.open(opening).await?;
-                let record = self.sim.ledger.records(&lease.rotation).await?.remove(0);
-                self.sim.lock().note(Fact::Recorded { process, record });
+                for record in self.sim.ledger.records(&lease.rotation).await? {
+                    self.sim.lock().note(Fact::Recorded { process, record });
+                }
                 Ok(lease)
             })
             .await?;

@@ -300,13 +300,7 @@ impl Oracle<'_> {
         let text = serde_json::to_string(record).map_err(|error| error.to_string())?;
         never!(text.contains("-in-memory"), "a secret is in record {} (I7)", record.seq);
         match (&record.event, &record.detail) {
-            (Event::Planned, Detail::Planned(plan)) => {
-                self.planned(process);
-                if let Some(leaked) = &plan.leaked {
-                    self.emergency = true;
-                    self.leaked.extend(leaked.emergency.leaked.iter().filter_map(|key| (self.id)(key)));
-                }
-            }
+            (Event::Planned, Detail::Planned(_)) => self.planned(process),
             (Event::Intended(effect), Detail::Intent { name, key, .. }) => {
                 self.names.extend(name.clone());
                 let key = key.as_ref().and_then(|key| (self.id)(key));

@@ -1,7 +1,10 @@
 //! What is found when a row was changed behind keyroll's back.
 
 use chrono::Utc;
-use keyroll::{ports::JournalError, record::Decree};
+use keyroll::{
+    ports::JournalError,
+    record::{Decree, SCHEMA},
+};
 use sha2::{Digest, Sha256};
 
 use super::{Desk, Outcome, Server, begin, id, refusal, step};
@@ -86,9 +89,10 @@ async fn written_by_another<S: Server>(from: &str, to: &str) -> Result<String, B
 
 pub async fn what_a_newer_keyroll_wrote_is_refused_never_skipped<S: Server>() -> Outcome {
     let newer = "record 1 of rotation r1 was written by a newer keyroll";
+    let (schema, next) = (format!(r#""schema":{SCHEMA}"#), format!(r#""schema":{}"#, SCHEMA + 1));
     let cases = [
-        ("a schema", r#""schema":2"#, r#""schema":3"#, newer),
-        ("no schema", r#""schema":2,"#, "", newer),
+        ("a schema", schema.as_str(), next.as_str(), newer),
+        ("no schema", &format!("{schema},"), "", newer),
         ("an event", r#""event":"resumed""#, r#""event":"levitated""#, newer),
         ("a detail", r#""planned""#, r#""planned_well""#, newer),
         ("a field", r#""seq":1"#, r#""seq":1,"mood":"good""#, newer),

@@ -7,7 +7,7 @@ use keyroll::{
     record::{Decree, Detail, SCHEMA},
 };
 
-use super::{Broken, Desk, Outcome, Server, at, begin, close, id, open, plan, refusal, step, take_soon};
+use super::{Broken, Desk, Outcome, Server, at, begin, begin_seeing, close, id, open, plan, refusal, step, take_soon};
 
 pub async fn records_come_back_as_they_were_written<S: Server>() -> Outcome {
     let desk = Desk::<S>::new().await?;
@@ -105,6 +105,19 @@ pub async fn of_many_openings_on_one_identity_exactly_one_wins<S: Server>() -> O
     assert_eq!((won.len(), lost.len()), (1, 5));
     assert!(lost.iter().all(|by| *by == won[0]));
     assert_eq!(desk.journal.entries().await?.len(), 1, "a refused opening leaves nothing");
+    Ok(())
+}
+
+/// Two timers find one key due; the second one begins after the first one is through.
+pub async fn what_was_decided_before_another_rotation_does_not_begin<S: Server>() -> Outcome {
+    let desk = Desk::<S>::new().await?;
+    let mut first = begin_seeing(&*desk.journal, "r2", &["a"], Some(0)).await?;
+    close(&*desk.journal, &mut first).await?;
+    // The clock of this machine is behind: its rotation would be listed as the older one.
+    let late = begin_seeing(&*desk.journal, "r1", &["a"], Some(0)).await;
+    assert!(matches!(&late, Err(JournalError::Overtaken(name)) if name == "example"), "{}", refusal(late));
+    assert_eq!(desk.journal.entries().await?.len(), 1, "a refused opening leaves nothing");
+    begin_seeing(&*desk.journal, "r1", &["a"], Some(1)).await?;
     Ok(())
 }
 

@@ -110,6 +110,8 @@ pub fn plan() -> Plan {
         disables: false,
         asks_use: false,
         replays: false,
+        by_person: false,
+        revokes: true,
         on_timeout: OnTimeout::Rollback,
         stores: 1,
         consumers: 1,
@@ -127,17 +129,22 @@ pub fn plan() -> Plan {
         consumers: vec![ConsumerPlan { name: "api".into(), baseline: Vec::new(), expected: 3, job: false }],
         waits: Waits::default(),
         notes: vec!["é \" \\ \n".into()],
+        attributes: Default::default(),
+        page: None,
         approved: None,
         begun: None,
-        leaked: None,
     }
 }
 
 pub async fn begin(journal: &dyn Journal, rotation: &str, identities: &[&str]) -> Result<Lease, JournalError> {
+    begin_seeing(journal, rotation, identities, None).await
+}
+
+pub async fn begin_seeing(journal: &dyn Journal, rotation: &str, identities: &[&str], seen: Option<usize>) -> Result<Lease, JournalError> {
     let identities: Vec<_> = identities.iter().map(|text| Identity::new(*text)).collect();
     let detail = Detail::Planned(Box::new(plan()));
-    let opening = Opening { rotation: id(rotation), name: "example", identities: &identities, event: Event::Resumed, detail, at: at() };
-    journal.open(opening).await
+    let (rotation, event) = (id(rotation), Event::Resumed);
+    journal.open(Opening { rotation, name: "example", identities: &identities, seen, event, detail, then: None, at: at() }).await
 }
 
 pub async fn step(journal: &dyn Journal, lease: &mut Lease) -> Result<Record, JournalError> {
@@ -169,6 +176,7 @@ macro_rules! contract {
             lease::a_takeover_fences_the_old_runner,
             lease::of_many_openings_on_one_identity_exactly_one_wins,
             lease::of_many_takers_exactly_one_wins,
+            lease::what_was_decided_before_another_rotation_does_not_begin,
             lease::one_shared_identity_is_enough_and_closing_gives_it_back,
             lease::entries_are_newest_first,
             lease::an_unknown_rotation_is_named_and_leaves_no_trace,

@@ -32,8 +32,8 @@ struct Bench {
 }
 
 async fn build(endpoint: &str, more: &[(&str, &str)]) -> Result<Arc<dyn Provider>, Fault> {
-    let kind = Registry::builtin().providers.into_iter().find(|kind| kind.name == "aws_iam").expect("registered");
-    (kind.build)(&block("aws_iam", endpoint, more), &ctx().await)
+    let kind = Registry::builtin().providers.into_iter().find(|kind| kind.kind.name == "aws_iam").expect("registered");
+    (kind.kind.build)(&block("aws_iam", endpoint, more), &ctx().await)
 }
 
 async fn provider_of(user: &str, endpoint: &str) -> Arc<dyn Provider> {
@@ -83,7 +83,7 @@ impl ProviderBench for Bench {
 }
 
 fn wanted() -> Wanted<'static> {
-    Wanted { name: "ignored", token: "ignored", like: None }
+    Wanted::named("ignored", "ignored")
 }
 
 async fn minted(bench: &Bench) -> Minted {

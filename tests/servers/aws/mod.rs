@@ -75,6 +75,12 @@ pub async fn direct() -> SdkConfig {
     settings(&server("KEYROLL_TEST_MOTO"), &admin.id, &admin.secret).await
 }
 
+/// Whether AWS lets in who signs with this key.
+pub async fn caller(id: &str, secret: &str) -> bool {
+    let sts = aws_sdk_sts::Client::new(&settings(&server("KEYROLL_TEST_MOTO"), id, secret).await);
+    sts.get_caller_identity().send().await.is_ok()
+}
+
 fn unique(what: &str) -> String {
     let nanos = chrono::Utc::now().timestamp_nanos_opt().unwrap_or_default();
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);

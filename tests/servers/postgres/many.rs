@@ -143,3 +143,34 @@ async fn ten_killed_processes_rotate_a_hundred_keys_exactly_once() -> Outcome {
     assert_eq!(world.server.number("SELECT COUNT(*) FROM claim").await?, 0);
     Ok(())
 }
+
+/// Ten timers on ten machines, all at the same moment, again and again until nothing is due. These keys share a service, so that each
+/// timer finds most of them waiting for another one: that is 6, and no error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_timers_at_once_rotate_each_due_key_once() -> Outcome {
+    const DUE: usize = 8;
+    let world = World::new(DUE, "0s", 5.0).await?;
+    world.make_due()?;
+    let words = ["run", "--due", &world.folder().display().to_string(), "--wait", "1m"].map(String::from);
+    let mut rounds = 0;
+    loop {
+        let timers = (0..PROCESSES).map(|_| world.keyroll(&words).output());
+        let mut codes = BTreeMap::<_, usize>::new();
+        for output in futures_util::future::join_all(timers).await {
+            let output = output?;
+            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(matches!(output.status.code(), Some(0 | 6)), "{said}");
+            *codes.entry(output.status.code()).or_default() += 1;
+        }
+        rounds += 1;
+        println!("round {rounds}: {codes:?}");
+        if codes.len() == 1 && codes.contains_key(&Some(0)) {
+            break;
+        }
+        assert!(rounds < 3 * DUE, "what is due is rotated at last");
+    }
+    for key in 0..DUE {
+        world.assert_rotated_once(key).await?;
+    }
+    Ok(())
+}

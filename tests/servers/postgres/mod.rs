@@ -4,7 +4,7 @@
 #[path = "../../journal/suite/mod.rs"]
 #[macro_use]
 #[allow(dead_code)]
-mod suite;
+pub mod suite;
 mod many;
 mod stopped;
 mod trouble;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::template;
 use crate::{
-    adapters::provider::address,
+    adapters::provider::kit::address,
     playbook::{Fault, SecretRef, Span},
 };
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub enable: Option<ById>,
     /// One cheap call with the key itself.
     pub probe: Probe,
+    /// How services ask a model: what the playbook's `probe.level` `prompt` and `stream` call.
+    pub prompt: Option<Speech>,
     /// What the service promises.
     #[serde(default)]
     pub timings: Timings,
@@ -253,6 +255,29 @@ pub struct Probe {
     pub dead: Vec<u16>,
 }
 
+/// How services ask a model. The key is sent as in `probe`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Speech {
+    /// The wire format.
+    pub format: Format,
+    /// The whole address that is called, for `gemini` without the model at its end: `https://relay.internal/v1/chat/completions`,
+    /// `https://relay.internal/v1/messages`, `https://relay.internal/v1beta`.
+    pub url: String,
+}
+
+/// A wire format that services speak.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Chat completions.
+    Openai,
+    /// Messages.
+    Anthropic,
+    /// Generated content.
+    Gemini,
+}
+
 /// How a key is sent.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -378,6 +403,9 @@ impl Config {
             (Some(_), None) => {}
             (None, Some(url)) => drop(address("probe.url", url)?),
             _ => return Err(Fault::new("`probe` needs either `path` or `url`")),
+        }
+        if let Some(prompt) = &self.prompt {
+            address("prompt.url", &prompt.url)?;
         }
         if self.probe.dead.is_empty() || self.probe.alive.is_empty() || self.probe.alive.iter().any(|code| self.probe.dead.contains(code)) {
             return Err(Fault::new("`probe` needs statuses of `alive` and of `dead` keys, and none may be both"));

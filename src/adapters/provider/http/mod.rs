@@ -11,28 +11,41 @@ use reqwest::{Method, RequestBuilder};
 use schemars::JsonSchema;
 use serde_json::Value;
 
-pub use config::{ById, Config, Create, Delete, Enabled, Header, List, Next, Probe, SentAs, Timings, Verb};
+pub use config::{ById, Config, Create, Delete, Enabled, Format, Header, List, Next, Probe, SentAs, Speech, Timings, Verb};
+
+use super::{kit::Dead, speech};
 
 use crate::{
     adapters::{
         Ctx,
-        kind::Kind,
+        kind::{Facts, Kind, Vendor},
         wire::{self, Reply},
     },
     ids::{Identity, KeyId},
     playbook::{Fault, quoted},
-    ports::{Ambiguity, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Switch, Traits, Usage, Wanted},
+    ports::{
+        Ambiguity, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Switch, Traits,
+        Usage, Wanted,
+    },
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
 };
 
 /// The constructor.
-pub const KIND: Kind<dyn Provider> = Kind {
-    name: "http",
-    about: "any service with a JSON interface for its keys: relays, gateways",
-    schema: |generator| Config::json_schema(generator),
-    build: |block, ctx| Ok(Arc::new(Http::new(block.read()?, ctx)?)),
+pub const VENDOR: Vendor = Vendor {
+    kind: Kind {
+        name: "http",
+        about: "any service with a JSON interface for its keys: relays, gateways",
+        schema: |generator| Config::json_schema(generator),
+        build: |block, ctx| Ok(Arc::new(Http::new(block.read()?, ctx)?)),
+    },
+    facts: Facts {
+        needs: &["what the service asks of whoever makes, lists and deletes keys"],
+        unconfirmed: &["everything: the playbook describes the service, and `timings` are its word"],
+        source: "docs/playbook.md#http",
+        sample: include_str!("../../../../playbooks/relay-http-file.yaml"),
+    },
 };
 
 /// A provider described in the playbook.
@@ -141,7 +154,7 @@ impl Http {
                     cursor.map(|cursor| (query.as_str(), cursor))
                 }
                 Some(_) if items.is_empty() => None,
-                Some(Next::Page { query, first }) => Some((query.as_str(), (first + number as u64).to_string())),
+                Some(Next::Page { query, first }) => Some((query.as_str(), first.saturating_add(number as u64).to_string())),
                 Some(Next::Offset { query }) => Some((query.as_str(), rows.len().to_string())),
             };
             if query.is_none() {
@@ -175,6 +188,15 @@ impl Http {
             None | Some(Value::Null) => Ok(None),
             Some(value) => time(value).map(Some).ok_or_else(|| self.unlike("what stands at `list.last_used` is no time")),
         }
+    }
+
+    /// A request that bears the key, as services send it.
+    fn with_key(&self, request: RequestBuilder, credential: &Credential) -> Got<RequestBuilder> {
+        let value = credential.secret.reveal();
+        Ok(match &self.config.probe.key {
+            SentAs::Bearer => request.header(reqwest::header::AUTHORIZATION, sensitive(&format!("Bearer {value}"))?),
+            SentAs::Header(name) => request.header(name, sensitive(value)?),
+        })
     }
 
     fn unlike(&self, what: &str) -> Failure {
@@ -278,7 +300,7 @@ impl Provider for Http {
             fitting.next().filter(|_| fitting.next().is_none())
         };
         let by_digest = only(&|row| row.sha256.as_ref().is_some_and(|listed| listed.eq_ignore_ascii_case(&digest)));
-        let by_shape = || only(&|row| row.redacted.as_ref().is_some_and(|redacted| super::behind(redacted, value)));
+        let by_shape = || only(&|row| row.redacted.as_ref().is_some_and(|redacted| super::kit::behind(redacted, value)));
         let by_id = || {
             let inside = |row: &Row| row.key.id.as_str().len() >= SHORTEST_ID && value.contains(row.key.id.as_str());
             only(&inside).filter(|_| list.id_in_value)
@@ -362,12 +384,7 @@ impl Provider for Http {
             (Some(url), _) => url.clone(),
             (None, path) => format!("{}{}", self.base, path.as_deref().unwrap_or_default()),
         };
-        let request = self.ctx.wire.client().request(method(probe.method), url);
-        let value = credential.secret.reveal();
-        let request = match &probe.key {
-            SentAs::Bearer => request.header(reqwest::header::AUTHORIZATION, sensitive(&format!("Bearer {value}"))?),
-            SentAs::Header(name) => request.header(name, sensitive(value)?),
-        };
+        let request = self.with_key(self.ctx.wire.client().request(method(probe.method), url), credential)?;
         let status = wire::send(request).await?.status.as_u16();
         Ok(match status {
             _ if probe.alive.contains(&status) => Life::Alive,
@@ -376,12 +393,36 @@ impl Provider for Http {
         })
     }
 
+    fn prompt(&self) -> Option<&dyn Prompt> {
+        self.config.prompt.as_ref().map(|_| self as &dyn Prompt)
+    }
+
     fn switch(&self) -> Option<&dyn Switch> {
         self.config.disable.as_ref().map(|_| self as &dyn Switch)
     }
 
     fn usage(&self) -> Option<&dyn Usage> {
         self.config.list.last_used.as_ref().map(|_| self as &dyn Usage)
+    }
+}
+
+#[async_trait]
+impl Prompt for Http {
+    async fn prompt(&self, credential: &Credential, question: &Question<'_>) -> Got<Spoken> {
+        let Some(spec) = &self.config.prompt else {
+            return Err(Failure::refused(Refusal::Invalid, None, "the playbook does not say how services ask a model"));
+        };
+        let (url, dead) = (spec.url.trim_end_matches('/'), self.config.probe.dead.iter().map(|status| Dead::status(*status)));
+        let dead: Vec<Dead> = dead.collect();
+        let post = |url: String| self.with_key(self.ctx.wire.client().post(url), credential);
+        match spec.format {
+            Format::Openai => speech::openai(post(url.to_owned())?, "max_tokens", question, &dead).await,
+            Format::Anthropic => speech::anthropic(post(url.to_owned())?.header("anthropic-version", "2023-06-01"), question, &dead).await,
+            Format::Gemini => {
+                let model = wire::segment(question.model)?;
+                speech::gemini(post(format!("{url}/models/{model}{}", speech::verb(question)))?, question, &dead).await
+            }
+        }
     }
 }
 

@@ -116,6 +116,7 @@ impl Place {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(self.failed("the folder beside it", &error)),
             _ => {}
         }
+        self.own_folder()?;
         let _lock = self.lock(true)?;
         let mut state = self.state()?;
         let old = self.content(&state)?;
@@ -182,6 +183,9 @@ impl Place {
                 }
             }
             _ => found.push(Problem::new(format!("{folder} is no folder"), format!("mkdir -p {folder}"))),
+        }
+        if let Err(failure) = self.own_folder() {
+            found.push(failure.into());
         }
         let Ok(meta) = fs::symlink_metadata(&self.path) else { return found };
         if meta.is_symlink() || !meta.is_file() {
@@ -313,7 +317,9 @@ impl Place {
     /// Shared for reading, alone for writing; the system gives it back when its holder dies. None: nobody has written yet.
     fn lock(&self, alone: bool) -> Got<Option<File>> {
         let path = self.beside.join("lock");
-        let opened = OpenOptions::new().read(true).write(alone).create(alone).mode(0o600).open(&path);
+        #[allow(clippy::cast_possible_wrap)]
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        let opened = OpenOptions::new().read(true).write(alone).create(alone).mode(0o600).custom_flags(flags).open(&path);
         let file = match opened {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(|error| self.failed("the lock beside it", &error))?,
@@ -328,6 +334,18 @@ impl Place {
                 }
                 Err(TryLockError::Error(error)) => return Err(self.failed("the lock beside it", &error)),
             }
+        }
+    }
+
+    /// Whether the folder beside the file is a folder, and ours alone: others could put their own contents and links there.
+    fn own_folder(&self) -> Got<()> {
+        match fs::symlink_metadata(&self.beside) {
+            Ok(found) if !found.is_dir() || found.mode() & 0o022 != 0 => {
+                let beside = self.beside.display();
+                Err(Failure::refused(Refusal::Invalid, None, format!("{beside} is not keyroll's own folder"))
+                    .hint(format!("it is a link, or others may write to it: remove it, or chmod 700 {beside}")))
+            }
+            _ => Ok(()),
         }
     }
 

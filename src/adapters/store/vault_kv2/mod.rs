@@ -24,7 +24,7 @@ use crate::{
         Ctx,
         kind::Kind,
         vault::{self, Access, Auth, Data, Raw, Vault},
-        wire::Reply,
+        wire::{self, Reply},
     },
     ids::{RotationId, Version},
     playbook::{SecretRef, quoted},
@@ -264,7 +264,7 @@ impl Store for VaultKv2 {
             Failure::refused(Refusal::Conflict, None, format!("{}: {base} was expected, and Vault holds {now}", self.locator()))
         };
         let base = change.base.map(number).transpose()?;
-        let found = self.find(None).await.map_err(vault::before_effect)?;
+        let found = self.find(None).await.map_err(wire::before_effect)?;
         // A deleted current version cannot be replaced as if it were there, but `cas` must name it.
         let cas = found.as_ref().map_or(0, |found| found.metadata.version);
         if found.as_ref().filter(|found| found.data.is_some()).map(|found| found.metadata.version) != base {

@@ -75,7 +75,7 @@ pub(super) fn take(rules: &mut Vec<Rule>, method: &str, path: &str) -> Option<Fa
 }
 
 /// Whether a path fits a pattern in which `*` stands for one segment.
-pub(super) fn fits(pattern: &str, path: &str) -> bool {
+pub fn fits(pattern: &str, path: &str) -> bool {
     let (mut want, mut have) = (pattern.split('/'), path.split('/'));
     loop {
         match (want.next(), have.next()) {

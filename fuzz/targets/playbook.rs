@@ -1,0 +1,8 @@
+//! See `feeds/playbook.rs`.
+#![no_main]
+#![allow(dead_code)]
+
+#[path = "../feeds/mod.rs"]
+mod feeds;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| feeds::playbook::feed(bytes));

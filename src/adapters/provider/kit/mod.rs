@@ -1,0 +1,27 @@
+//! What vendors' adapters share, so that each of them reads like its vendor's page: calls to the administration with their refusals
+//! explained, listings in pages, what an answer says of a key's life, proofs by what a listing shows, how their JSON is read, and commands for
+//! a person.
+
+mod api;
+mod by_hand;
+mod by_person;
+mod json;
+mod key;
+mod life;
+mod login;
+mod pages;
+mod proof;
+mod time;
+
+pub use self::{
+    api::{Api, Manner},
+    by_hand::{Rest, by_hand},
+    by_person::{by_a_person, digest_id},
+    json::{present, sorted},
+    key::in_header,
+    life::{Dead, deleted, life, says},
+    login::{Basic, Login, Sent},
+    pages::{full_pages, pages},
+    proof::{address, behind, fitting, only, shown},
+    time::{renewed, rfc2822, rfc3339, seconds},
+};

@@ -1,0 +1,149 @@
+//! Every vendor's adapter beside a stand-in that has that vendor's shapes, delays and faults: the contract, whole rotations by the built binary, and
+//! what a year's change of its replies does. To add a vendor: its stand-in in `standins/`, and its line in [`vendors!`].
+
+mod changes;
+#[path = "../common/mod.rs"]
+mod common;
+mod faults;
+mod operations;
+mod person;
+#[path = "../contracts/provider.rs"]
+mod provider;
+mod road;
+mod site;
+mod standins;
+
+use site::Vendor;
+
+/// A module of tests for each vendor.
+macro_rules! vendors {
+    ($($name:ident),* $(,)?) => { $(
+        mod $name {
+            fn vendor() -> crate::Vendor {
+                crate::standins::$name::vendor()
+            }
+
+            #[tokio::test]
+            async fn keeps_the_contract() {
+                crate::site::Bench::new(vendor()).await.keeps_the_contract().await;
+            }
+
+            #[tokio::test]
+            async fn each_fault_has_one_fate() {
+                crate::faults::each_has_one_fate(vendor).await;
+            }
+
+            #[tokio::test]
+            async fn only_its_own_word_is_death() {
+                crate::faults::only_its_own_word_is_death(vendor()).await;
+            }
+
+            #[tokio::test]
+            async fn a_page_that_fails_is_no_shorter_listing() {
+                crate::faults::a_page_that_fails_is_no_shorter_listing(vendor()).await;
+            }
+
+            #[tokio::test]
+            async fn what_is_new_in_its_replies_breaks_nothing() {
+                crate::changes::what_is_new_breaks_nothing(vendor()).await;
+            }
+
+            #[tokio::test]
+            async fn what_is_missing_in_its_replies_is_unknown() {
+                crate::changes::what_is_missing_is_unknown(vendor).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rotates() {
+                crate::road::rotates(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rolls_back() {
+                crate::road::rolls_back(vendor()).await;
+            }
+        }
+    )*
+
+        /// All of them.
+        fn all() -> Vec<Vendor> {
+            vec![$(standins::$name::vendor()),*]
+        }
+    };
+}
+
+vendors! { datadog, datadog_application, gemini, gemini_bound, litellm, openrouter, sendgrid, twilio, xai }
+
+/// A module of tests for each vendor whose keys only a person makes.
+macro_rules! people {
+    ($($name:ident: $($place:ident)::+),* $(,)?) => { $(
+        mod $name {
+            fn vendor() -> crate::Vendor {
+                crate::standins::$($place)::+::vendor()
+            }
+
+            #[tokio::test]
+            async fn only_its_own_word_is_death() {
+                crate::faults::only_its_own_word_is_death(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rotates() {
+                crate::person::rotates(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rolls_back() {
+                crate::person::rolls_back(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn leaks() {
+                crate::person::leaks(vendor()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn is_left() {
+                crate::person::is_left(vendor()).await;
+            }
+        }
+    )* };
+}
+
+people! {
+    anthropic: anthropic,
+    cohere: by_person::cohere,
+    deepseek: by_person::deepseek,
+    github_pat: by_person::github_pat,
+    groq: by_person::groq,
+    hugging_face: by_person::hugging_face,
+    mistral_console: by_person::mistral_console,
+    stripe: by_person::stripe,
+    together: by_person::together,
+}
+
+/// What is handed over by a person and listed by its vendor keeps the contract of all others.
+mod anthropic_admin {
+    use crate::{changes, faults, site, standins::anthropic::vendor};
+
+    #[tokio::test]
+    async fn keeps_the_contract() {
+        site::Bench::new(vendor()).await.keeps_the_contract().await;
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_is_no_shorter_listing() {
+        faults::a_page_that_fails_is_no_shorter_listing(vendor()).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_new_in_its_replies_breaks_nothing() {
+        changes::what_is_new_breaks_nothing(vendor()).await;
+    }
+}
+
+/// All at once: each waits until its vendor's listing must be complete.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_create_is_settled() {
+    futures_util::future::join_all(all().into_iter().map(road::settles_a_lost_create)).await;
+}

@@ -1,0 +1,70 @@
+//! Vendors whose create begins an operation, and whose names are short.
+
+use keyroll::{
+    ports::{Fate, Wanted},
+    protocol::Refusal,
+    sandbox::server::Fault,
+};
+
+use crate::{
+    site::{Bench, Vendor},
+    standins,
+};
+
+/// What goes wrong after the create was taken leaves it unknown, whatever it is: the key is there, and is found by its name.
+#[tokio::test]
+async fn nothing_after_a_create_is_a_refusal_of_it() {
+    let after = ["/v2/operations/*", "/v2/projects/prod-1/locations/global/keys/*/keyString"];
+    let faults = [400, 401, 403, 404, 429, 500].map(|code| Fault::Status { code, retry_after: None });
+    for path in after {
+        for fault in faults.iter().cloned().chain([Fault::DropBefore, Fault::Html]) {
+            let bench = Bench::new(standins::gemini::vendor()).await;
+            bench.spoil(("GET", path), 1, fault.clone());
+            let Err(failure) = bench.provider.create(&Wanted::named("begun", "token-1")).await else {
+                panic!("{path} {fault:?}: went well")
+            };
+            assert!(matches!(failure.fate, Fate::Unknown { .. }), "{path} {fault:?}: {failure}");
+            let listed = bench.provider.list().await.unwrap_or_else(|failure| panic!("{failure}"));
+            assert_eq!(listed.iter().filter(|key| key.name.as_deref() == Some("begun")).count(), 1, "{path} {fault:?}");
+        }
+    }
+}
+
+/// Google gives fewer keys than were asked for, and a token; without a token it is the last page.
+#[tokio::test]
+async fn googles_pages_are_all_read() {
+    let vendor = Vendor { page: 4, seeds: 10, ..standins::gemini::vendor() };
+    let bench = Bench::new(vendor).await;
+    let listed = bench.provider.list().await.unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(listed.len(), 10);
+    crate::faults::a_page_that_fails_is_no_shorter_listing(vendor).await;
+}
+
+/// The longest name of a playbook's, with all that is added to it.
+fn long() -> String {
+    format!("{}-2026-11-01KAX0000000000000000000-a1", "a".repeat(60))
+}
+
+#[tokio::test]
+async fn a_name_too_long_for_google_is_kept_whole() {
+    let bench = Bench::new(standins::gemini::vendor()).await;
+    let minted = bench.provider.create(&Wanted::named(&long(), "token-1")).await.unwrap_or_else(|failure| panic!("{failure}"));
+    let listed = bench.provider.list().await.unwrap_or_else(|failure| panic!("{failure}"));
+    let key = listed.iter().find(|key| key.id == minted.id).expect("it is listed");
+    assert_eq!(key.name, Some(long()));
+
+    // A key like it is not taken for it.
+    let wanted = Wanted { like: Some(&minted.id), ..Wanted::named("short", "token-2") };
+    let minted = bench.provider.create(&wanted).await.unwrap_or_else(|failure| panic!("{failure}"));
+    let listed = bench.provider.list().await.unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(listed.iter().find(|key| key.id == minted.id).and_then(|key| key.name.as_deref()), Some("short"));
+}
+
+#[tokio::test]
+async fn a_name_too_long_for_twilio_is_refused_before_anything_is_sent() {
+    let bench = Bench::new(standins::twilio::vendor()).await;
+    let Err(failure) = bench.provider.create(&Wanted::named(&long(), "token-1")).await else { panic!("it went well") };
+    assert_eq!(failure.refusal(), Some(Refusal::Invalid), "{failure}");
+    assert!(failure.hint.is_some_and(|hint| hint.contains("key_name")));
+    assert_eq!(bench.server.count("POST", "/v1/Keys"), 0);
+}
