@@ -1,8 +1,8 @@
 //! A seeded simulation: the production driver and protocol in a world in memory, with every fault at every step.
 //!
 //! `cargo test --test simulation` runs some seeds. `-- --seeds N` runs N of them, and from 10,000 on nothing may be missing in the
-//! coverage; `--pairs` adds every pair of deaths; `--seed N` replays one seed and tells its story; `--keep-going` goes on after a
-//! failure, and groups what is alike.
+//! coverage; `--pairs` adds every pair of deaths on the main road, `--all-pairs` on every road; `--rules` takes one rule of the core away after the other, and some seed must miss it
+//! (`--features mutants`); `--seed N` replays one seed and tells its story; `--keep-going` goes on after a failure, and groups what is alike.
 
 mod cells;
 mod cover;
@@ -41,7 +41,11 @@ fn main() -> ExitCode {
         from: number("--from").unwrap_or(0),
         seeds: number("--seeds").unwrap_or(600),
         twice: if given("--seeds") { 200 } else { 40 },
-        pairs: given("--pairs"),
+        pairs: match (given("--all-pairs"), given("--pairs")) {
+            (true, _) => pairs::ROADS.len(),
+            (false, pairs) => usize::from(pairs),
+        },
+        rules: given("--rules"),
         keep_going: given("--keep-going"),
     };
     if story::all(&ask) { ExitCode::SUCCESS } else { ExitCode::FAILURE }

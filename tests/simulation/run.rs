@@ -9,7 +9,7 @@ use keyroll::{
     ids::{KeyId, RotationId},
     playbook::Playbook,
     ports::{Clock, Journal, JournalError},
-    protocol::{Ask, End, Event, Kind, Leak, Urgency, Why, allows, apply},
+    protocol::{Answer, Ask, End, Event, Kind, Leak, Query, Urgency, Why, allows, apply},
     record::Detail,
     retry::Patience,
     rotation::Rotation,
@@ -117,9 +117,11 @@ impl Town {
         let back = asked(|ask| *ask == Ask::Rollback);
         let returns = self.scenario.setting.kind == Kind::Rotate;
         let new_leaked = asked(|ask| matches!(ask, Ask::Emergency(Leak::New, _)));
+        // Who dies after a fence was written leaves a store that somebody moved on: nobody can tell who, and the way back waits.
+        let moved = events.iter().any(|event| matches!(event, Event::Saw(Query::Current(_), Answer::Moved)));
         let good = match end {
             Some(End::Done) => !back || !returns,
-            Some(End::RolledBack | End::Aborted) => back || new_leaked,
+            Some(End::RolledBack | End::Aborted) => back || new_leaked || moved,
             None => false,
         };
         (!good).then(|| format!("nothing was wrong, and it ended with {end:?}, held: {held:?}"))
