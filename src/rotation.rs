@@ -73,6 +73,10 @@ pub struct Rotation {
     pub first_create: Option<DateTime<Utc>>,
     /// When a create's outcome was last lost; a takeover right after its intent counts too.
     pub unsure_create: Option<DateTime<Utc>>,
+    /// How many creates may have left a key whose value nobody got.
+    pub lost_creates: usize,
+    /// How many such keys were found.
+    pub strays: usize,
     /// Per store: the version the last intent replaces.
     pub bases: Vec<Option<Version>>,
     /// Per store: each version we know, and which key it holds.
@@ -178,6 +182,8 @@ impl Rotation {
             names: Vec::new(),
             first_create: None,
             unsure_create: None,
+            lost_creates: 0,
+            strays: 0,
             bases: stores.clone().map(|store| store.base.clone()).collect(),
             versions: stores.map(|store| store.base.iter().map(|base| (base.clone(), Role::Old)).collect()).collect(),
             promoted_at: None,
@@ -234,6 +240,7 @@ impl Rotation {
     fn learn(&mut self, record: &Record) {
         if record.event == Event::Resumed && self.state.phase == Phase::Create && self.state.stand != Stand::Idle {
             self.unsure_create = Some(record.at);
+            self.lost_creates += usize::from(self.state.stand == Stand::Begun);
         }
         if record.event != Event::Resumed {
             self.gated = None;
@@ -244,7 +251,10 @@ impl Rotation {
                 self.first_create.get_or_insert(record.at);
                 self.names.push(name.clone());
             }
-            (Event::Intended(Effect::Delete(_)), Detail::Intent { key: Some(key), .. }) => self.tombstones.push(key.clone()),
+            (Event::Intended(Effect::Delete(role)), Detail::Intent { key: Some(key), .. }) => {
+                self.strays += usize::from(*role == Role::Stray && !self.tombstones.contains(key));
+                self.tombstones.push(key.clone());
+            }
             (Event::Intended(Effect::Promote(i) | Effect::Restore(i)), Detail::Intent { base, .. }) => {
                 if let Some(slot) = self.bases.get_mut(usize::from(*i)) {
                     slot.clone_from(base);
@@ -256,7 +266,10 @@ impl Rotation {
                     self.wrote(*i, base, Role::Old);
                 }
             }
-            (Event::Lost(Effect::Create), _) => self.unsure_create = Some(record.at),
+            (Event::Lost(Effect::Create), _) => {
+                self.unsure_create = Some(record.at);
+                self.lost_creates += 1;
+            }
             (_, Detail::Created { id, fingerprint, created_at, expires_at }) => {
                 let (created_at, expires_at) = (created_at.unwrap_or(record.at), *expires_at);
                 self.new = Some(NewKey { id: id.clone(), fingerprint: fingerprint.clone(), created_at, expires_at });
@@ -335,6 +348,11 @@ impl Rotation {
             Role::Stray => self.stray.as_ref(),
             Role::Former => self.formers.iter().rev().nth(usize::from(self.state.former.1).checked_sub(1)?).map(|former| &former.id),
         }
+    }
+
+    /// How many keys of lost creates may be there still, unfound.
+    pub fn unfound(&self) -> usize {
+        self.lost_creates.saturating_sub(self.strays)
     }
 
     /// Keys that no lost create left behind: they have a part of their own, or are dead for good.

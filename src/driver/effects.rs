@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{
     hands::{Hands, endure},
     known::secret_field,
+    looks::PROBE_EVERY,
 };
 use crate::{
     ids::{KeyId, Version},
@@ -95,21 +96,38 @@ impl Hands<'_> {
                     return port.revoke(&value).await.map(|()| Detail::Nothing);
                 }
                 match self.world.provider.delete(&tombstone).await {
-                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(tombstone.key(), failure).await,
+                    Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(rotation, tombstone.key(), failure).await,
                     deleted => deleted.map(|()| Detail::Nothing),
                 }
             }
         }
     }
 
-    /// A wrong address answers "not found" for every key: "gone" is believed only where the listing agrees.
-    async fn really_gone(&self, key: &KeyId, gone: Failure) -> Got<Detail> {
-        let listed = self.world.provider.list().await.map_err(|_| Failure::unknown(gone.what.clone()))?;
-        if listed.iter().any(|listed| listed.id == *key) {
-            let what = format!("{}, but key {key} is still listed", gone.what);
-            return Err(Failure::refused(Refusal::Invalid, None, what));
+    /// A wrong address answers "not found" for every key: "gone" is believed only where the listing agrees, and could know the key.
+    async fn really_gone(&self, rotation: &Rotation, key: &KeyId, gone: Failure) -> Got<Detail> {
+        // A key that was made since the plan may not be listed yet: its absence says nothing.
+        if !rotation.plan.listed.contains(key) {
+            self.clock.sleep(self.world.provider.traits().listed_within).await;
         }
-        Err(gone)
+        match self.unlisted(key).await {
+            Ok(true) => Err(gone),
+            Ok(false) => Err(Failure::refused(Refusal::Invalid, None, format!("{}, but key {key} is still listed", gone.what))),
+            Err(_) => Err(Failure::unknown(gone.what)),
+        }
+    }
+
+    /// Whether a key leaves the listing, by the time that a deletion must show in it.
+    pub(super) async fn unlisted(&self, key: &KeyId) -> Got<bool> {
+        let (began, within) = (self.clock.steady(), self.world.provider.traits().listed_within);
+        loop {
+            if self.world.provider.list().await?.iter().all(|listed| listed.id != *key) {
+                return Ok(true);
+            }
+            if self.clock.steady().saturating_sub(began) >= within {
+                return Ok(false);
+            }
+            self.clock.sleep(PROBE_EVERY.min(within)).await;
+        }
     }
 
     /// The value of one of our keys, as long as it can be read anywhere.
@@ -210,7 +228,10 @@ impl Hands<'_> {
     async fn switch(&mut self, rotation: &Rotation, on: bool) -> Got<Detail> {
         let key = rotation.key(Role::Old).ok_or_else(|| lost("the old key's id is not known"))?;
         let switch = self.world.provider.switch().ok_or_else(|| lost("the provider cannot disable a key"))?;
-        switch.set(key, on).await.map(|()| Detail::Nothing)
+        match switch.set(key, on).await {
+            Err(failure) if failure.refusal() == Some(Refusal::Gone) => self.really_gone(rotation, key, failure).await,
+            set => set.map(|()| Detail::Nothing),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which of our keys a value, a version or a claim stands for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::{
     ids::{Fingerprint, KeyId, Version},
@@ -26,7 +26,7 @@ pub struct Known {
     salt: Vec<u8>,
     prints: Vec<(Fingerprint, Role)>,
     ids: Vec<(KeyId, Role)>,
-    versions: Vec<HashMap<Version, Option<Role>>>,
+    versions: Vec<BTreeMap<Version, Option<Role>>>,
     digests: Vec<(String, Role)>,
     /// How many keys were given up when this was read.
     formers: usize,
@@ -39,7 +39,7 @@ impl Known {
             salt: salt.to_vec(),
             prints: Vec::new(),
             ids: Vec::new(),
-            versions: vec![HashMap::new(); stores],
+            versions: vec![BTreeMap::new(); stores],
             digests: Vec::new(),
             formers: 0,
         }
@@ -60,7 +60,7 @@ impl Known {
         if self.formers != rotation.formers.len() {
             self.formers = rotation.formers.len();
             self.digests.clear();
-            self.versions.iter_mut().for_each(HashMap::clear);
+            self.versions.iter_mut().for_each(BTreeMap::clear);
         }
         if let Some(old) = &rotation.plan.old {
             self.prints.push((old.fingerprint.clone(), Role::Old));

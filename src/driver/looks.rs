@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 
 use super::{
     hands::{Hands, endure},
-    known::secret_field,
+    known::{field, secret_field},
     witness::{Summons, pass},
 };
 use crate::{
     ids::{Fingerprint, KeyId},
-    playbook::{ProbeLevel, Span},
-    ports::{Ambiguity, Credential, Failure, Life, Question, Usage},
+    playbook::{ProbeLevel, Span, WriteSource},
+    ports::{Ambiguity, Credential, Failure, Life, Listed, Question, Usage},
     protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Query, Refusal, Role, may_be_off, serves, settle, widened, written},
     record::Detail,
     rotation::Rotation,
@@ -20,10 +20,12 @@ use crate::{
     sight::Sight,
 };
 
+/// How far the provider's clock and ours may be apart: a key that is older than that beside our first create is not ours.
+const SKEW: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
 /// How many refusals in a row prove that a key is dead, each beside a successful call with the other key.
 const REFUSALS: u8 = 3;
-/// Between two probes of a key.
-const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// Between two looks at what may change at any moment.
+pub(super) const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// How long read endpoints of one store may disagree before it counts as a missing proof.
 const CONVERGE_WITHIN: Duration = Duration::from_secs(120);
 
@@ -63,6 +65,7 @@ impl Hands<'_> {
         let began = self.clock.steady();
         loop {
             let listed = endure!(self, self.world.provider.list());
+            let held = if named { Vec::new() } else { self.in_stores(&listed).await? };
             // A lost create may land a little later, but a key made long after it is somebody else's.
             let last = rotation.unsure_create.unwrap_or(rotation.last) + traits.listed_within + second;
             let candidates = listed.iter().map(|key| Candidate {
@@ -70,11 +73,12 @@ impl Hands<'_> {
                 named_ours: key.name.as_ref().is_some_and(|name| rotation.names.contains(name)),
                 // What was there before our first create is not ours, listed then or not.
                 known: rotation.plan.listed.contains(&key.id)
-                    || key.created_at.zip(rotation.first_create).is_some_and(|(made, first)| made < first - second),
+                    || key.created_at.zip(rotation.first_create).is_some_and(|(made, first)| made < first - SKEW),
                 made_since: key.created_at.zip(rotation.first_create).map(|(made, first)| made >= first - second && made <= last),
-                used: key.last_used.is_some(),
+                used: key.last_used.is_some() || self.world.provider.usage().is_none(),
+                held: held.contains(&key.id),
             });
-            match settle(candidates, &ours, named) {
+            match settle(candidates, &ours, rotation.unfound(), named) {
                 Leftover::Stray(id) => return Ok((Answer::No, Detail::Stray { id })),
                 Leftover::Unclear(id) => {
                     let said = format!("key {id} appeared at the provider, and nothing shows that this rotation made it");
@@ -86,6 +90,22 @@ impl Hands<'_> {
                 Leftover::Nothing => self.clock.sleep(PROBE_EVERY.min(traits.listed_within)).await,
             }
         }
+    }
+
+    /// The listed keys that a store holds now.
+    async fn in_stores(&mut self, listed: &[Listed]) -> Result<Vec<KeyId>, Failure> {
+        let mut held = Vec::new();
+        for place in 0..self.world.stores.len() {
+            let Some(spec) = self.book.stores.get(place) else { continue };
+            let Some(snapshot) = endure!(self, self.world.stores[place].read()) else { continue };
+            let id = field(spec, WriteSource::Id).and_then(|name| snapshot.fields.get(name)).map(|id| KeyId::new(id.reveal()));
+            held.extend(id.clone());
+            if let Some(secret) = snapshot.fields.get(secret_field(spec)) {
+                let credential = Credential { id, secret: secret.duplicate() };
+                held.extend(endure!(self, self.world.provider.identify(&credential, listed)).map(|(id, _)| id));
+            }
+        }
+        Ok(held)
     }
 
     /// Cheap calls in a row, then what the playbook asks for beyond that; and the key may do no more than was planned.
@@ -307,12 +327,11 @@ impl Hands<'_> {
                 return Ok(last);
             }
         }
-        if let Some(key) = rotation.key(role).filter(|_| may_be_off(&rotation.state, role)) {
-            let listed = endure!(self, self.world.provider.list());
-            if listed.iter().any(|listed| listed.id == *key) {
-                let said = format!("the provider refuses key {key}, but still lists it: it is disabled, not deleted");
-                return Ok((Answer::No, Detail::Reply { said }));
-            }
+        if let Some(key) = rotation.key(role).filter(|_| may_be_off(&rotation.state, role))
+            && !endure!(self, self.unlisted(key))
+        {
+            let said = format!("the provider refuses key {key}, but still lists it: it is disabled, not deleted");
+            return Ok((Answer::No, Detail::Reply { said }));
         }
         Ok(last)
     }
@@ -338,13 +357,15 @@ impl Hands<'_> {
         let (name, other) =
             if rotation.new.as_ref().is_some_and(|new| new.fingerprint == *print) { ("new", "old") } else { ("old", "new") };
         let Some(secret) = self.value_of(rotation, &[(id.clone(), print.clone())]).await? else {
-            let listed = endure!(self, self.world.provider.list());
             if self.world.provider.by_person().is_some_and(|person| !person.lists()) {
                 let said =
                     format!("the {name} value is no longer readable, and the provider lists no keys: nothing can show that it is dead");
                 return Ok((Answer::No, Detail::Reply { said }));
             }
-            let gone = id.as_ref().is_none_or(|id| listed.iter().all(|key| key.id != *id));
+            let gone = match id {
+                Some(id) => endure!(self, self.unlisted(id)),
+                None => true,
+            };
             let said = format!("the {name} value is no longer readable; the provider's listing was asked instead");
             return Ok((if gone { Answer::Yes } else { Answer::No }, Detail::Reply { said }));
         };

@@ -18,7 +18,7 @@ use crate::{
 pub struct Traits {
     /// How a lost create is settled.
     pub ambiguity: Ambiguity,
-    /// How long a created key may stay out of the listing.
+    /// How long a created key may stay out of the listing, and a deleted one in it.
     pub listed_within: Duration,
     /// How long a new key may be refused before it works everywhere.
     pub ready_within: Duration,
@@ -37,7 +37,8 @@ pub enum Ambiguity {
     Replayed,
     /// The secret is shown once, but the key can be listed under the exact name we gave it.
     Listable,
-    /// Shown once and unnamed: only a key that was not listed before, appeared after, and was never used can be ours.
+    /// Shown once and unnamed: only a key that was not listed before, appeared after, was never used (so the provider must tell use)
+    /// and that no store holds can be ours; and no more of them than creates were lost.
     Unnamed,
 }
 

@@ -186,8 +186,10 @@ pub struct Candidate<'a> {
     pub known: bool,
     /// It was made after our first create was intended; none: the provider does not tell.
     pub made_since: Option<bool>,
-    /// It was used.
+    /// It was used, as far as anybody can tell.
     pub used: bool,
+    /// A store holds it.
+    pub held: bool,
 }
 
 /// What lost creates left.
@@ -201,23 +203,21 @@ pub enum Leftover {
     Unclear(KeyId),
 }
 
-/// Finds a key that a lost create of this rotation left. `ours` is the new key in use and all tombstones;
-/// `named` says whether the provider lists names.
-pub fn settle<'a>(candidates: impl IntoIterator<Item = Candidate<'a>>, ours: &[KeyId], named: bool) -> Leftover {
-    let mut unclear = Leftover::Nothing;
-    for key in candidates.into_iter().filter(|key| !ours.contains(key.id)) {
-        if named {
-            if key.named_ours {
-                return Leftover::Stray(key.id.clone());
-            }
-        } else if !key.known {
-            if key.made_since == Some(true) && !key.used {
-                return Leftover::Stray(key.id.clone());
-            }
-            unclear = Leftover::Unclear(key.id.clone());
-        }
+/// Finds a key that a lost create of this rotation left. `ours` is the new key in use and all tombstones; `named` says whether the
+/// provider lists names. Where it does not, a key is told by its circumstances alone, and lost creates left at most `missing` more: if
+/// more keys than that fit, nobody can tell which are ours.
+pub fn settle<'a>(candidates: impl IntoIterator<Item = Candidate<'a>>, ours: &[KeyId], missing: usize, named: bool) -> Leftover {
+    let mut others = candidates.into_iter().filter(|key| !ours.contains(key.id));
+    if named {
+        return others.find(|key| key.named_ours).map_or(Leftover::Nothing, |key| Leftover::Stray(key.id.clone()));
     }
-    unclear
+    let fits = |key: &Candidate<'_>| key.made_since == Some(true) && !key.used && !key.held;
+    let (fitting, unclear): (Vec<_>, Vec<_>) = others.filter(|key| !key.known).partition(fits);
+    match (fitting.first(), unclear.first()) {
+        (Some(key), _) if fitting.len() <= missing => Leftover::Stray(key.id.clone()),
+        (Some(key), _) | (None, Some(key)) => Leftover::Unclear(key.id.clone()),
+        (None, None) => Leftover::Nothing,
+    }
 }
 
 /// What is left of a wait: by the clock that says the least has passed (I9). A clock that went back counts as nothing passed.

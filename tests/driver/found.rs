@@ -1,9 +1,9 @@
-//! Stories that the model found, with the real driver.
+//! Stories that the model and the simulation found, with the real driver.
 
 use keyroll::{
     ids::RotationId,
     ports::{Clock, Journal, Note},
-    protocol::{Ask, Effect, End, Event, Leak, Role, Urgency, Why},
+    protocol::{Answer, Ask, Effect, End, Event, Leak, Query, Refusal, Role, Urgency, Why},
     record::{Detail, Emergency},
     rotation::Rotation,
 };
@@ -108,4 +108,53 @@ async fn a_leaked_key_that_is_only_off_is_not_called_dead() {
     crate::ask(&bench, Ask::GoOn).await;
     assert_eq!(bench.to_the_end("allowed").await.state.ended(), Some(End::Done));
     bench.sim.assert_clean("allowed");
+}
+
+impl Bench {
+    /// For a while the listing is as it was at the beginning.
+    fn lists_late(&self) {
+        self.sim.lock().listing_behind = Some(tokio::time::Instant::now() + std::time::Duration::from_secs(3));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_cannot_be_listed_yet_is_not_gone() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    // Its value dies with its process; the deletion meets a wrong address.
+    bench.dies_before(Event::Saw(Query::Live, Answer::Yes)).await;
+    bench.lists_late();
+    bench.sim.lock().fault = Some((1, Fault::NotFound));
+    let rotation = bench.to_the_end("not listed yet").await;
+    assert_eq!(rotation.state.held, Some(Why::Refused(Refusal::Invalid)), "it is there, and listed soon");
+    crate::ask(&bench, Ask::GoOn).await;
+    assert_eq!(bench.to_the_end("listed").await.state.ended(), Some(End::Done));
+    bench.sim.assert_clean("listed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_key_may_be_listed_for_a_while() {
+    let bench = Bench::new(PLAIN);
+    bench.open().await;
+    bench.sim.lock().forgotten.push("1".into());
+    bench.dies_before(Event::Intended(Effect::Delete(Role::Old))).await;
+    bench.dies_before(Event::Did(Effect::Delete(Role::Old))).await;
+    bench.lists_late();
+    let rotation = bench.to_the_end("listed still").await;
+    assert_eq!((rotation.state.ended(), rotation.state.held), (Some(End::Done), None), "{:?}", rotation.said);
+    bench.sim.assert_clean("listed still");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_key_that_is_listed_is_not_gone() {
+    let bench = Bench::new(DISABLES);
+    bench.open().await;
+    bench.dies_before(Event::Saw(Query::Watched, Answer::Yes)).await;
+    bench.sim.lock().instances[1].ill_on_new = true;
+    bench.sim.lock().fault = Some((3, Fault::NotFound));
+    let rotation = bench.to_the_end("a wrong address").await;
+    assert_eq!(rotation.state.held, Some(Why::Refused(Refusal::Invalid)), "the enable said 404, and the key is listed");
+    crate::ask(&bench, Ask::GoOn).await;
+    assert_eq!(bench.to_the_end("the right address").await.state.held, Some(Why::EnabledAgain));
+    assert!(bench.sim.lock().keys["key-0"].on, "it is on again, and alive");
 }

@@ -56,6 +56,8 @@ pub struct Outside {
     pub start: Option<tokio::time::Instant>,
     /// Versions that can no longer be read.
     pub forgotten: Vec<String>,
+    /// Until then the listing shows no new key, and it still shows what is deleted.
+    pub listing_behind: Option<tokio::time::Instant>,
     /// The store tells its time.
     pub tells_time: bool,
     /// Once the first key is dead nobody reaches the provider to try a key.
@@ -184,7 +186,10 @@ impl Provider for Sim {
             last_used: None,
             enabled: key.on,
         };
-        Ok(self.lock().keys.iter().filter(|(_, key)| key.alive).map(listed).collect())
+        let outside = self.lock();
+        let behind = outside.listing_behind.is_some_and(|until| tokio::time::Instant::now() < until);
+        let shows = |id: &str, key: &Key| if behind { id == "key-0" } else { key.alive };
+        Ok(outside.keys.iter().filter(|(id, key)| shows(id, key)).map(listed).collect())
     }
     async fn identify(&self, credential: &Credential, _: &[Listed]) -> Got<Option<(KeyId, String)>> {
         let outside = self.lock();

@@ -112,9 +112,10 @@ impl World {
             made_since: Some(true),
             // Nobody has the value of a key whose creation was lost.
             used: made.attempt.is_none(),
+            held: false,
         });
         let known: Vec<KeyId> = keys.clone().filter(|(key, _)| ours(*key)).map(|(key, _)| place(key).clone()).collect();
-        match settle(candidates, &known, !setting.unnamed) {
+        match settle(candidates, &known, usize::MAX, !setting.unnamed) {
             Leftover::Nothing => (Answer::Yes, None),
             Leftover::Stray(id) => (Answer::No, keys.map(|(key, _)| key).find(|key| *place(*key) == id)),
             Leftover::Unclear(_) => (Answer::Foreign, None),

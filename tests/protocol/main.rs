@@ -8,6 +8,7 @@ mod jury;
 mod leak;
 mod rows;
 mod safety;
+mod settle;
 mod sweep;
 mod walks;
 mod ways_back;
