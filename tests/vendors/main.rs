@@ -72,7 +72,7 @@ macro_rules! vendors {
     };
 }
 
-vendors! { datadog, datadog_application, gemini, gemini_bound, litellm, openrouter, sendgrid, twilio, xai }
+vendors! { datadog, datadog_application, gemini, gemini_bound, litellm, new_api, openrouter, relay_litellm, sendgrid, twilio, xai }
 
 /// A module of tests for each vendor whose keys only a person makes.
 macro_rules! people {
