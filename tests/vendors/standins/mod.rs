@@ -2,8 +2,11 @@
 
 pub mod anthropic;
 pub mod by_person;
+pub mod cloudflare;
+pub mod cloudflare_account;
 pub mod datadog;
 pub mod datadog_application;
+pub mod fireworks;
 pub mod gemini;
 pub mod gemini_bound;
 pub mod litellm;
