@@ -50,6 +50,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         rotation: RotationId::at(clock.now(), fastrand::u128(..)),
         name: &book.name,
         identities: &build::identities(&book, &world),
+        seen: None,
         event: Event::Planned,
         detail: Detail::Planned(Box::new(plan)),
         then: None,

@@ -3,7 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod openai_shapes;
+mod openai_spec;
 mod provider;
 mod provider_bench;
 mod provider_faults;

@@ -81,7 +81,13 @@ enable: { method: PATCH, path: "/keys/{id}", body: { disabled: false } }
 impl Bench {
     pub async fn openai() -> Self {
         let server = SandboxProvider::start().await.expect("a port");
-        let block = format!("project: {PROJECT}\nadmin_key: env:ADMIN\nbase_url: {}/\n", server.base_url());
+        let at = server.base_url();
+        Self::openai_at(server, &at)
+    }
+
+    /// Called at this address.
+    pub fn openai_at(server: SandboxProvider, at: &str) -> Self {
+        let block = format!("project: {PROJECT}\nadmin_key: env:ADMIN\nbase_url: {at}/\n");
         let provider = build("openai", &block, server.admin_key()).unwrap_or_else(|fault| panic!("{}", fault.what));
         let create = "/v1/organization/projects/*/service_accounts";
         Self::seeded(server, provider, create, "/v1/organization/projects/*/service_accounts/*")
@@ -90,7 +96,13 @@ impl Bench {
     /// Five admin keys on pages of two; the first is the one that is called with.
     pub async fn openai_admin() -> Self {
         let server = SandboxProvider::start().await.expect("a port");
-        let block = format!("admin_key: {OWN}\nbase_url: {}/\n", server.base_url());
+        let at = server.base_url();
+        Self::openai_admin_at(server, &at)
+    }
+
+    /// Called at this address.
+    pub fn openai_admin_at(server: SandboxProvider, at: &str) -> Self {
+        let block = format!("admin_key: {OWN}\nbase_url: {at}/\n");
         let provider = build("openai_admin", &block, server.admin_key()).unwrap_or_else(|fault| panic!("{}", fault.what));
         server.page_size(2);
         (2..=5).for_each(|number| drop(server.seed_admin_key(&format!("by hand {number}"), None)));

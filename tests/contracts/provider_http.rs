@@ -111,6 +111,17 @@ async fn a_full_quota_is_found_before_anything_begins() {
     assert!(bench.provider.principal().is_some_and(|principal| principal.as_str().contains("team-a")));
 }
 
+/// What a person types where the create tells neither id nor value.
+#[tokio::test]
+async fn by_hand_the_new_key_is_found_by_its_name() {
+    let told = |block: &str| block.replace("id: /id, secret", "then: { method: POST, path: \"/keys/{id}/value\" }, secret");
+    let bench = Bench::relay_with(|block| format!("{}value_prefix: sk-\n", told(block))).await;
+    let create = bench.provider.by_hand(None).create;
+    assert!(create[1].contains(r#"jq -r 'first(.keys[] | select(.name == "by-hand") | .id)'"#), "{create:?}");
+    assert!(create[2].contains(r#"/keys/"$NEW_KEY_ID"/value"#) && create[2].contains("-X POST"), "{create:?}");
+    assert!(create[3].starts_with("export NEW_KEY=sk-$("), "{create:?}");
+}
+
 #[tokio::test]
 async fn without_a_proof_a_value_is_nobodys() {
     let bench = Bench::relay_with(|block| block.replace("  redacted: /redacted\n", "")).await;
@@ -138,6 +149,8 @@ fn a_block_that_cannot_be_safe_is_refused() {
         ("path: \"/keys/{id}\" }", "path: /keys }", "names no key"),
         ("path: \"/keys/{id}\" }", "path: \"keys/{id}\" }", "begins with"),
         ("id: /id,", "id: id,", "JSON pointer"),
+        ("id: /id,", "then: { path: /keys/value },", "names no key"),
+        ("id: /id,", "then: { path: \"/keys/{name}\" },", "no placeholder"),
         ("enable: { method: PATCH, path: \"/keys/{id}\", body: { disabled: false } }\n", "", "go together"),
         ("{ path: /v1/models }", "{ path: /v1/models, url: \"https://relay.internal/x\" }", "either"),
         ("{ path: /v1/models }", "{ path: /v1/models, alive: [200, 401] }", "both"),

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use keyroll::{
     ports::{Ambiguity, Credential, Provider},
+    sandbox::provider::SandboxProvider,
     secret::Secret,
 };
 
 use crate::{
+    openai_spec::Witness,
     provider::suite,
     provider_bench::{Bench, build},
 };
@@ -23,6 +25,28 @@ async fn keeps_the_contract_where_deletes_take_time() {
     bench.server.dies_after(Duration::from_millis(300));
     bench.at_once = false;
     suite(&bench).await;
+}
+
+/// The whole contract, what a key was used for and what a project may spend: each request and each answer as OpenAI's specification has them.
+#[tokio::test]
+async fn speaks_as_the_specification_says() {
+    let server = SandboxProvider::start().await.expect("a port");
+    server.seed_user_key("a person's");
+    let witness = Witness::before(server.base_url()).await;
+    let bench = Bench::openai_at(server, &witness.url);
+    suite(&bench).await;
+
+    let (id, secret) = bench.server.seed_key("used");
+    complete(&bench, &secret).await;
+    let usage = bench.provider.usage().expect("OpenAI tells");
+    let used = usage.since(&id, chrono::Utc::now() - chrono::TimeDelta::minutes(10)).await.expect("an answer").expect("OpenAI tells");
+    assert!(used.requests == Some(1) && used.micro_usd.is_some(), "{used:?}");
+
+    let guard = bench.provider.guard().expect("a project may have a limit");
+    assert_eq!(guard.monthly().await, Ok((None, vec![])), "no limit yet");
+    bench.server.limit_project(20_000, &[10_000, 16_000, 20_000]);
+    assert_eq!(guard.monthly().await, Ok((Some(200.0), vec![50, 80, 100])));
+    witness.all_right(|(_, path)| !path.contains("admin_api_keys"));
 }
 
 #[tokio::test]

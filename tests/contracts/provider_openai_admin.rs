@@ -8,11 +8,13 @@ use keyroll::{
     playbook::{Playbook, Source},
     ports::{Credential, Wanted},
     protocol::Refusal,
+    sandbox::provider::SandboxProvider,
     secret::Secret,
 };
 
 use crate::{
     common::tombstone_for,
+    openai_spec::Witness,
     provider::{clean, suite},
     provider_bench::{Bench, OWN, build},
 };
@@ -28,6 +30,19 @@ async fn keeps_the_contract_where_deletes_take_time() {
     bench.server.dies_after(Duration::from_millis(300));
     bench.at_once = false;
     suite(&bench).await;
+}
+
+/// The whole contract and a lifetime: each request and each answer as OpenAI's specification has them.
+#[tokio::test]
+async fn speaks_as_the_specification_says() {
+    let server = SandboxProvider::start().await.expect("a port");
+    let witness = Witness::before(server.base_url()).await;
+    let bench = Bench::openai_admin_at(server, &witness.url);
+    suite(&bench).await;
+    let (ends, _) = bench.server.seed_admin_key("ends", Some(Duration::from_secs(7 * 86_400)));
+    let wanted = Wanted { like: Some(&ends), ..Wanted::named("new", "t") };
+    bench.provider.create(&wanted).await.unwrap_or_else(|failure| panic!("{failure}"));
+    witness.all_right(|(_, path)| path.contains("admin_api_keys"));
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ macro_rules! vendors {
     };
 }
 
-vendors! { datadog, datadog_application, gemini, gemini_bound, litellm, openrouter, sendgrid, twilio, xai }
+vendors! { cloudflare, cloudflare_account, datadog, datadog_application, fireworks, gemini, gemini_bound, litellm, new_api, openrouter, relay_litellm, sendgrid, twilio, xai }
 
 /// A module of tests for each vendor whose keys only a person makes.
 macro_rules! people {
@@ -146,4 +146,20 @@ mod anthropic_admin {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_create_is_settled() {
     futures_util::future::join_all(all().into_iter().map(road::settles_a_lost_create)).await;
+}
+
+/// Where a change writes a key whole, what it was made with is written back.
+#[tokio::test]
+async fn switching_off_and_on_changes_nothing_else() {
+    for vendor in all() {
+        let bench = site::Bench::new(vendor).await;
+        let Some(switch) = bench.provider.switch() else { continue };
+        let before = bench.server.world().keys.all[0].clone();
+        for on in [false, true] {
+            switch.set(&keyroll::ids::KeyId::new(&before.id), on).await.unwrap_or_else(|failure| panic!("{}: {failure}", vendor.name));
+            let after = bench.server.world().keys.all[0].clone();
+            assert_eq!((after.enabled, &after.name, &after.more), (on, &before.name, &before.more), "{}", vendor.name);
+            assert_eq!(after.expires.map(|end| end.timestamp()), before.expires.map(|end| end.timestamp()), "{}", vendor.name);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Vendors whose create begins an operation, and whose names are short.
+//! Vendors whose create is more than one call or begins an operation, whose names are short, and who refuse with a success status.
 
 use keyroll::{
     ports::{Fate, Wanted},
@@ -14,20 +14,43 @@ use crate::{
 /// What goes wrong after the create was taken leaves it unknown, whatever it is: the key is there, and is found by its name.
 #[tokio::test]
 async fn nothing_after_a_create_is_a_refusal_of_it() {
-    let after = ["/v2/operations/*", "/v2/projects/prod-1/locations/global/keys/*/keyString"];
+    let google: fn() -> Vendor = standins::gemini::vendor;
+    let after = [
+        (google, ("GET", "/v2/operations/*")),
+        (google, ("GET", "/v2/projects/prod-1/locations/global/keys/*/keyString")),
+        (standins::new_api::vendor, ("GET", "/api/token/")),
+        (standins::new_api::vendor, ("POST", "/api/token/*/key")),
+    ];
     let faults = [400, 401, 403, 404, 429, 500].map(|code| Fault::Status { code, retry_after: None });
-    for path in after {
+    for (vendor, path) in after {
         for fault in faults.iter().cloned().chain([Fault::DropBefore, Fault::Html]) {
-            let bench = Bench::new(standins::gemini::vendor()).await;
-            bench.spoil(("GET", path), 1, fault.clone());
+            let bench = Bench::new(vendor()).await;
+            bench.spoil(path, 1, fault.clone());
             let Err(failure) = bench.provider.create(&Wanted::named("begun", "token-1")).await else {
-                panic!("{path} {fault:?}: went well")
+                panic!("{path:?} {fault:?}: went well")
             };
-            assert!(matches!(failure.fate, Fate::Unknown { .. }), "{path} {fault:?}: {failure}");
+            assert!(matches!(failure.fate, Fate::Unknown { .. }), "{path:?} {fault:?}: {failure}");
             let listed = bench.provider.list().await.unwrap_or_else(|failure| panic!("{failure}"));
-            assert_eq!(listed.iter().filter(|key| key.name.as_deref() == Some("begun")).count(), 1, "{path} {fault:?}");
+            assert_eq!(listed.iter().filter(|key| key.name.as_deref() == Some("begun")).count(), 1, "{path:?} {fault:?}");
         }
     }
+}
+
+/// A relay that refuses with status 200: nothing that it says so is taken for done, and a key that it does not list is gone.
+#[tokio::test]
+async fn a_refusal_with_a_success_status_is_none() {
+    let bench = Bench::new(standins::new_api::vendor()).await;
+    let failure = bench.provider.create(&Wanted::named(&"n".repeat(51), "token-1")).await.err().expect("the name is too long");
+    assert!(matches!(failure.fate, Fate::Unknown { .. }), "{failure}");
+    assert!(failure.hint.is_some_and(|hint| hint.contains("accepted")));
+    let before = bench.server.world().keys.listed().len();
+    let id = keyroll::ids::KeyId::new("7");
+    bench.server.inject("DELETE", "/api/token/*", 1, Fault::Html);
+    let failure = bench.provider.delete(&crate::common::tombstone_for(&id)).await.expect_err("a page is no word");
+    assert!(matches!(failure.fate, Fate::Unknown { .. }), "it is there still: {failure}");
+    assert_eq!(bench.server.world().keys.listed().len(), before);
+    let failure = bench.provider.delete(&crate::common::tombstone_for(&keyroll::ids::KeyId::new("9999"))).await.expect_err("no such key");
+    assert_eq!(failure.refusal(), Some(Refusal::Gone));
 }
 
 /// Google gives fewer keys than were asked for, and a token; without a token it is the last page.

@@ -56,6 +56,7 @@ impl Road {
         let playbook = format!(
             "keyroll: 1
 name: {name}
+key_name: '{{name}}'
 provider:
   {name}:
 {block}stores:

@@ -3,7 +3,9 @@
 pub mod anthropic;
 pub mod aws_iam;
 pub mod by_person;
+pub mod cloudflare;
 pub mod datadog;
+pub mod fireworks;
 pub mod gemini;
 pub mod http;
 pub mod kit;
@@ -31,6 +33,7 @@ pub fn all() -> Vec<Vendor> {
         openrouter::VENDOR,
         litellm::VENDOR,
         xai::VENDOR,
+        fireworks::VENDOR,
         by_person::MISTRAL,
         by_person::GROQ,
         by_person::COHERE,
@@ -39,6 +42,7 @@ pub fn all() -> Vec<Vendor> {
         by_person::HUGGING_FACE,
         by_person::GITHUB,
         by_person::STRIPE,
+        cloudflare::VENDOR,
         datadog::VENDOR,
         sendgrid::VENDOR,
         twilio::VENDOR,

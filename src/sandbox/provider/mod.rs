@@ -104,6 +104,8 @@ struct World {
     admins: Vec<Key>,
     /// Completions by minute (since 1970) and key id.
     completions: BTreeMap<(i64, String), u64>,
+    /// The project's limit and its alerts, in cents of a month.
+    limit: Option<(u64, Vec<u64>)>,
     /// The relay's replies by idempotency key.
     replays: HashMap<String, (KeyId, Secret)>,
     dies_after: Duration,
@@ -122,6 +124,7 @@ impl SandboxProvider {
             keys: Vec::new(),
             admins: Vec::new(),
             completions: BTreeMap::new(),
+            limit: None,
             replays: HashMap::new(),
             dies_after: Duration::ZERO,
             page: 100,
@@ -182,6 +185,11 @@ impl SandboxProvider {
         if let Some(key) = self.world().admins.iter_mut().find(|key| key.id == *id) {
             key.redacted = redacted.to_owned();
         }
+    }
+
+    /// From now on the project may spend so many cents a month, and says so at these.
+    pub fn limit_project(&self, cents: u64, alerts: &[u64]) {
+        self.world().limit = Some((cents, alerts.to_vec()));
     }
 
     /// From now on a deleted key works for this long.

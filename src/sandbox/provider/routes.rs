@@ -115,8 +115,33 @@ fn openai(world: &mut World, call: &Call, method: &str, path: &[&str]) -> Answer
             }
             (StatusCode::OK, json!({ "object": "organization.project.service_account.deleted", "id": id, "deleted": true }))
         }
+        ("GET", ["spend_limit"]) => match &world.limit {
+            Some((cents, _)) => {
+                let open = json!({ "status": "inactive" });
+                (StatusCode::OK, spending("project.spend_limit", *cents, "enforcement", open))
+            }
+            None => missing(),
+        },
+        ("GET", ["spend_alerts"]) => {
+            let alerts = world.limit.iter().flat_map(|(_, alerts)| alerts);
+            let named: Vec<_> = alerts.map(|cents| (format!("alert_{cents}"), *cents)).collect();
+            let shown = named.iter().map(|(id, cents)| {
+                let mail = json!({ "type": "email", "recipients": ["person@example.com"], "subject_prefix": null });
+                let mut alert = spending("project.spend_alert", *cents, "notification_channel", mail);
+                alert["id"] = id.as_str().into();
+                (id.as_str(), alert)
+            });
+            cursored(call, world.page, &shown.collect::<Vec<_>>())
+        }
         _ => missing(),
     }
+}
+
+/// An amount of a month, with what comes of it.
+fn spending(object: &str, cents: u64, what: &str, then: Value) -> Value {
+    let mut body = json!({ "object": object, "threshold_amount": cents, "currency": "USD", "interval": "month" });
+    body[what] = then;
+    body
 }
 
 fn account(key: &Key) -> Value {

@@ -75,7 +75,7 @@ pub fn vendor() -> Vendor {
     }
 }
 
-fn make<'k>(keys: &'k mut Keys, name: &str, body: &Value, ends: Option<DateTime<Utc>>) -> &'k mut Key {
+pub fn make<'k>(keys: &'k mut Keys, name: &str, body: &Value, ends: Option<DateTime<Utc>>) -> &'k mut Key {
     let mut terms: Value = TERMS.iter().map(|term| ((*term).to_owned(), body[*term].clone())).collect();
     if terms["key_type"].is_null() {
         terms["key_type"] = "default".into();
@@ -96,7 +96,7 @@ fn error(status: StatusCode, kind: &str, message: &str, param: Option<&str>) -> 
     (status, json!({ "error": { "message": message, "type": kind, "param": param, "code": status.as_u16().to_string() } })).into()
 }
 
-fn answer(keys: &mut Keys, call: &Call) -> Answer {
+pub fn answer(keys: &mut Keys, call: &Call) -> Answer {
     let bearer = call.bearer();
     let bearer = bearer.reveal();
     match (call.method.as_str(), call.segments().as_slice()) {

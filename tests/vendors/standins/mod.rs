@@ -2,12 +2,17 @@
 
 pub mod anthropic;
 pub mod by_person;
+pub mod cloudflare;
+pub mod cloudflare_account;
 pub mod datadog;
 pub mod datadog_application;
+pub mod fireworks;
 pub mod gemini;
 pub mod gemini_bound;
 pub mod litellm;
+pub mod new_api;
 pub mod openrouter;
+pub mod relay_litellm;
 pub mod sendgrid;
 pub mod twilio;
 pub mod xai;
@@ -20,6 +25,14 @@ use serde_json::{Value, json};
 /// How many hours a key lives that is made now; so a lifetime can be one of the terms that must be taken over.
 pub fn hours(ends: Option<DateTime<Utc>>) -> Value {
     ends.map_or(Value::Null, |end| ((end - Utc::now() + chrono::TimeDelta::minutes(30)).num_hours()).into())
+}
+
+/// The provider's block of a playbook that ships, for a relay at this address.
+pub fn shipped(playbook: &str, url: &str, admin: &str) -> String {
+    let block = playbook.lines().skip_while(|line| !line.starts_with("  http:")).skip(1);
+    let block = block.map_while(|line| line.strip_prefix("    ")).fold(String::new(), |block, line| block + line + "\n");
+    assert!(block.contains("https://relay.internal") && block.contains("env:RELAY_ADMIN_KEY"), "{block}");
+    block.replace("https://relay.internal", url).replace("env:RELAY_ADMIN_KEY", admin)
 }
 
 /// A chat completion as OpenAI and its like answer it, whole or in pieces.

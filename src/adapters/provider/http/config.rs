@@ -24,6 +24,11 @@ pub struct Config {
     /// Sent with every admin request, never with the probe: `Authorization: { bearer: env:RELAY_ADMIN_KEY }`.
     #[serde(default)]
     pub headers: BTreeMap<String, Header>,
+    /// What every admin answer says where the service did what it was asked: for services that refuse with status 200.
+    pub accepted: Option<Accepted>,
+    /// What services write before a value that the service gives and shows without it: `sk-`.
+    #[serde(default)]
+    pub value_prefix: String,
     /// Makes a key.
     pub create: Create,
     /// Lists all keys.
@@ -112,6 +117,16 @@ pub enum Verb {
     Delete,
 }
 
+/// What an answer says of the work being done. Another answer is unknown: the work may be done all the same.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// Where in an answer it stands: a JSON pointer.
+    pub at: String,
+    /// What stands there: `true`.
+    pub is: Value,
+}
+
 /// How a key is made.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -123,16 +138,30 @@ pub struct Create {
     pub path: String,
     /// The JSON body; `{name}` (the key's name) and `{token}` (the same when one create is repeated) are filled into its texts.
     pub body: Option<Value>,
-    /// Where in the answer the key's id stands: a JSON pointer.
-    pub id: String,
+    /// Where in the answer the key's id stands: a JSON pointer. Without it the key is looked for in the listing, by its name: the listing must
+    /// show a new key at once.
+    pub id: Option<String>,
     /// Where in the answer the key itself stands: a JSON pointer.
     pub secret: String,
+    /// A second call whose answer has the key at `secret`, where the first one's has not.
+    pub then: Option<Then>,
     /// Where in the answer the time of its making stands: a JSON pointer to RFC 3339 text or seconds or milliseconds since 1970.
     pub created_at: Option<String>,
     /// Where in the answer the time stands when the key stops working by itself; `null` or absent there: never.
     pub expires_at: Option<String>,
     /// The header that takes the token. Write it only if the service answers a repeated token with the same key.
     pub idempotency_header: Option<String>,
+}
+
+/// The call that gives a new key's value.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Then {
+    /// The method.
+    #[serde(default = "get")]
+    pub method: Verb,
+    /// The path; `{id}` is filled in, percent-encoded.
+    pub path: String,
 }
 
 /// How keys are listed.
@@ -352,7 +381,8 @@ impl Config {
                 return Err(Fault::new("a JSON pointer begins with `/`").instead("for example `/data/id`"));
             }
         }
-        for (field, change) in [("delete", (&self.delete.path, &self.delete.body))].into_iter().chain(self.switches()) {
+        let then = self.create.then.as_ref().map(|then| ("create.then", (&then.path, &None)));
+        for (field, change) in [("delete", (&self.delete.path, &self.delete.body))].into_iter().chain(then).chain(self.switches()) {
             if !template::uses("{id}", change.0, change.1.as_ref()) {
                 return Err(Fault::new(format!("`{field}` names no key")).instead("write `{id}` in its path or body"));
             }
@@ -423,6 +453,7 @@ impl Config {
             ("list", self.list.path.as_str(), None, &[]),
             ("delete", self.delete.path.as_str(), self.delete.body.as_ref(), &["id"]),
         ];
+        all.extend(self.create.then.as_ref().map(|then| ("create.then", then.path.as_str(), None, &["id"] as &[&str])));
         all.extend(self.probe.path.as_deref().map(|path| ("probe", path, None, &[] as &[&str])));
         all.extend(self.switches().map(|(field, (path, body))| (field, path.as_str(), body.as_ref(), &["id"] as &[&str])));
         all
@@ -440,6 +471,7 @@ impl Config {
             _ => [None, None],
         };
         let optional = [
+            &self.create.id,
             &self.create.created_at,
             &self.create.expires_at,
             &list.name,
@@ -449,8 +481,9 @@ impl Config {
             &list.redacted,
             &list.sha256,
         ];
-        [&self.create.id, &self.create.secret, &list.items, &list.id]
+        [&self.create.secret, &list.items, &list.id]
             .into_iter()
+            .chain(self.accepted.as_ref().map(|accepted| &accepted.at))
             .chain(optional.into_iter().flatten())
             .chain(list.enabled.as_ref().map(|enabled| &enabled.at))
             .chain(next.into_iter().flatten())

@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder};
 use schemars::JsonSchema;
 use serde_json::Value;
 
-pub use config::{ById, Config, Create, Delete, Enabled, Format, Header, List, Next, Probe, SentAs, Speech, Timings, Verb};
+pub use config::{Accepted, ById, Config, Create, Delete, Enabled, Format, Header, List, Next, Probe, SentAs, Speech, Then, Timings, Verb};
 
 use super::{kit::Dead, speech};
 
@@ -19,7 +19,7 @@ use crate::{
     adapters::{
         Ctx,
         kind::{Facts, Kind, Vendor},
-        wire::{self, Reply},
+        wire::{self, Reply, after_effect},
     },
     ids::{Identity, KeyId},
     playbook::{Fault, quoted},
@@ -118,13 +118,32 @@ impl Http {
         wire::send(self.request(verb, &template::path(path, &fill)?, body.map(|body| template::body(body, &fill))).await?).await
     }
 
+    /// A 2xx that says that it was done, where services say so.
+    fn done(&self, reply: Reply) -> Got<Reply> {
+        let reply = explained(reply)?;
+        let hint = "the service refused it with a success status, or `accepted` in the playbook is not what it answers";
+        if self.accepted(&reply) { Ok(reply) } else { Err(reply.unlike("no word that it was done").hint(hint)) }
+    }
+
+    fn accepted(&self, reply: &Reply) -> bool {
+        let says = |accepted: &Accepted| reply.json::<Value>().is_ok_and(|answer| answer.pointer(&accepted.at) == Some(&accepted.is));
+        self.config.accepted.as_ref().is_none_or(says)
+    }
+
+    /// The id of the key that was just made under this name.
+    async fn named(&self, name: &str) -> Got<KeyId> {
+        let rows = self.rows().await?;
+        let found = super::kit::only(&rows, |row| row.key.name.as_deref() == Some(name));
+        found.map(|row| row.key.id.clone()).ok_or_else(|| self.unlike("the key that was made is not there, or not once"))
+    }
+
     async fn page(&self, query: Option<(&str, String)>) -> Got<Value> {
         let mut path = self.config.list.path.clone();
         if let Some((name, value)) = query {
             path.push(if path.contains('?') { '&' } else { '?' });
             path += &format!("{}={}", wire::segment(name)?, wire::segment(&value)?);
         }
-        explained(wire::send(self.request(Verb::Get, &path, None).await?).await?)?.json()
+        self.done(wire::send(self.request(Verb::Get, &path, None).await?).await?)?.json()
     }
 
     async fn rows(&self) -> Got<Vec<Row>> {
@@ -197,6 +216,11 @@ impl Http {
             SentAs::Bearer => request.header(reqwest::header::AUTHORIZATION, sensitive(&format!("Bearer {value}"))?),
             SentAs::Header(name) => request.header(name, sensitive(value)?),
         })
+    }
+
+    fn as_services_write_it(&self, secret: Secret) -> Secret {
+        let prefix = &self.config.value_prefix;
+        if secret.reveal().starts_with(prefix) { secret } else { Secret::new(format!("{prefix}{}", secret.reveal())) }
     }
 
     fn unlike(&self, what: &str) -> Failure {
@@ -291,10 +315,11 @@ impl Provider for Http {
     /// By digest, by redacted value, or by the id inside the value; nobody's where more than one key fits.
     async fn identify(&self, credential: &Credential, listed: &[Listed]) -> Got<Option<(KeyId, String)>> {
         let (list, value) = (&self.config.list, credential.secret.reveal());
+        let value = value.strip_prefix(&self.config.value_prefix).unwrap_or(value);
         if list.sha256.is_none() && list.redacted.is_none() && !list.id_in_value {
             return Ok(None);
         }
-        let (rows, digest) = (self.rows().await?, credential.secret.sha256());
+        let (rows, digest) = (self.rows().await?, Secret::new(value).sha256());
         let only = |fits: &dyn Fn(&Row) -> bool| {
             let mut fitting = rows.iter().filter(|row| fits(row));
             fitting.next().filter(|_| fitting.next().is_none())
@@ -326,7 +351,7 @@ impl Provider for Http {
         if let Some(header) = &create.idempotency_header {
             request = request.header(header, wanted.token);
         }
-        let reply = explained(wire::send(request).await?)?;
+        let reply = self.done(wire::send(request).await?)?;
         let mut answer: Value = reply.json()?;
         let unreadable = |what: &str| {
             Failure::unknown(format!("creating a key at {}: the answer has no {what} where the playbook says", self.base))
@@ -334,12 +359,19 @@ impl Provider for Http {
         };
         let moment = |pointer: &Option<String>| pointer.as_ref().and_then(|pointer| answer.pointer(pointer)).and_then(time);
         let (created_at, expires_at) = (moment(&create.created_at), moment(&create.expires_at));
-        let id = answer.pointer(&create.id).and_then(text).filter(|id| !id.is_empty()).ok_or_else(|| unreadable("id"))?;
+        let id = match &create.id {
+            Some(at) => answer.pointer(at).and_then(text).filter(|id| !id.is_empty()).map(KeyId::new).ok_or_else(|| unreadable("id"))?,
+            None => self.named(wanted.name).await.map_err(after_effect)?,
+        };
+        if let Some(then) = &create.then {
+            let told = self.change(then.method, &then.path, None, &id).await.and_then(|reply| self.done(reply));
+            answer = told.map_err(after_effect)?.json()?;
+        }
         let secret = match answer.pointer_mut(&create.secret).map(Value::take) {
             Some(Value::String(secret)) if !secret.is_empty() => Secret::new(secret),
             _ => return Err(unreadable("key")),
         };
-        Ok(Minted { id: KeyId::new(id), secret, created_at, expires_at })
+        Ok(Minted { id, secret: self.as_services_write_it(secret), created_at, expires_at })
     }
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
@@ -348,7 +380,13 @@ impl Provider for Http {
         if delete.gone.contains(&reply.status.as_u16()) {
             return Err(reply.refused(Refusal::Gone));
         }
-        explained(reply).map(drop)
+        let reply = explained(reply)?;
+        if self.accepted(&reply) {
+            return Ok(());
+        }
+        // It was not done, and that may be because there is nothing to do.
+        let there = self.rows().await.map_err(after_effect)?.iter().any(|row| row.key.id == *tombstone.key());
+        if there { self.done(reply).map(drop) } else { Err(reply.refused(Refusal::Gone)) }
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
@@ -367,14 +405,24 @@ impl Provider for Http {
                 quoted(&format!("{}{path}", self.base))
             )
         };
-        let part = |pointer: &str| format!("$(printf %s \"$answer\" | jq -r {})", quoted(&pointer.replace('/', ".")));
-        ByHand {
-            create: vec![
-                format!("answer=$({})", call(create.method, &create.path, create.body.as_ref())),
-                format!("export NEW_KEY={} NEW_KEY_ID={}", part(&create.secret), part(&create.id)),
-            ],
-            revoke: vec![call(delete.method, &delete.path, delete.body.as_ref())],
+        let jq = |pointer: &str| pointer.replace('/', ".");
+        let part = |pointer: &str| format!("$(printf %s \"$answer\" | jq -r {})", quoted(&jq(pointer)));
+        let mut made = vec![format!("answer=$({})", call(create.method, &create.path, create.body.as_ref()))];
+        let (list, name) = (&self.config.list, self.config.list.name.as_deref().unwrap_or_default());
+        made.push(match &create.id {
+            Some(at) => format!("export NEW_KEY_ID={}", part(at)),
+            None => {
+                let by_name = format!("first({}[] | select({} == \"by-hand\") | {})", jq(&list.items), jq(name), jq(&list.id));
+                format!("export NEW_KEY_ID=$({} | jq -r {})", call(Verb::Get, &list.path, None), quoted(&by_name))
+            }
+        });
+        if let Some(then) = &create.then {
+            let (before, after) = then.path.split_once("{id}").unwrap_or((&then.path, ""));
+            let url = format!("{}\"$NEW_KEY_ID\"{}", quoted(&format!("{}{before}", self.base)), quoted(after));
+            made.push(format!("answer=$({}curl -fsS -X {} -H @- {url})", self.login(), method(then.method)));
         }
+        made.push(format!("export NEW_KEY={}{}", self.config.value_prefix, part(&create.secret)));
+        ByHand { create: made, revoke: vec![call(delete.method, &delete.path, delete.body.as_ref())] }
     }
 
     /// By status alone. Sent without the admin headers; 429 and 5xx are failures.
@@ -433,7 +481,7 @@ impl Switch for Http {
         let Some(change) = change else {
             return Err(Failure::refused(Refusal::Invalid, None, "the playbook does not say how a key is switched"));
         };
-        explained(self.change(change.method, &change.path, change.body.as_ref(), key).await?).map(drop)
+        self.done(self.change(change.method, &change.path, change.body.as_ref(), key).await?).map(drop)
     }
 }
 
