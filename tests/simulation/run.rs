@@ -33,6 +33,9 @@ use super::{
     },
 };
 
+/// A process until its end: its number, and how it ended; none where it was killed.
+type Life<'a> = Pin<Box<dyn Future<Output = (usize, Option<Result<(), String>>)> + 'a>>;
+
 /// What became of a run.
 pub struct Outcome {
     pub facts: Vec<(At, Fact)>,
@@ -64,7 +67,7 @@ enum Task {
     Ask(Ask, Detail),
 }
 
-type Running<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = (usize, Option<Result<(), String>>)> + 'a>>>;
+type Running<'a> = FuturesUnordered<Life<'a>>;
 
 struct Town {
     scenario: Scenario,
@@ -154,11 +157,8 @@ impl Town {
                     running.push(self.process(if self.scenario.leaked_first { Task::Leak } else { Task::Begin }));
                 }
                 None => {}
-                Some(rotation) if rotation.state.ended().is_some() => {
-                    if running.is_empty() {
-                        return Ok(());
-                    }
-                }
+                Some(rotation) if rotation.state.ended().is_some() && running.is_empty() => return Ok(()),
+                Some(rotation) if rotation.state.ended().is_some() => {}
                 Some(rotation) => {
                     let wish = self.fate.0.lock().unwrap().wishes.pop();
                     if let Some(wish) = wish {
@@ -231,12 +231,12 @@ impl Town {
         stands(rotation, &gate, self.wall(host))
     }
 
-    fn process<'a>(&'a self, task: Task) -> Pin<Box<dyn Future<Output = (usize, Option<Result<(), String>>)> + 'a>> {
+    fn process<'a>(&'a self, task: Task) -> Life<'a> {
         let host = self.scenario.sim.lock().dice.usize(0..2);
         self.on(host, task)
     }
 
-    fn on<'a>(&'a self, host: usize, task: Task) -> Pin<Box<dyn Future<Output = (usize, Option<Result<(), String>>)> + 'a>> {
+    fn on<'a>(&'a self, host: usize, task: Task) -> Life<'a> {
         let process = self.scenario.sim.process(host);
         let stop = CancellationToken::new();
         self.fate.0.lock().unwrap().stops.insert(process.number, stop.clone());

@@ -121,7 +121,7 @@ impl Journal for Ledger {
         let guard = Box::new(driven.clone());
         let (identities, seq) = (opening.identities.to_vec(), records.len() as u64);
         tables.rotations.push(Row { entry, identities, records, epoch: 1, driven, notes: Vec::new() });
-        Ok(Lease { rotation, epoch: 1, seq, head: String::new(), guard })
+        Ok(Lease { rotation, epoch: 1, seq, head: String::new(), term: Term::default(), guard })
     }
     async fn take(&self, rotation: &RotationId) -> Result<Lease, JournalError> {
         let mut tables = self.lock();
@@ -133,7 +133,14 @@ impl Journal for Ledger {
         let seq = row.records.len() as u64;
         // What the last runner took and never recorded is asked again.
         row.notes.iter_mut().filter(|(_, taken)| *taken == Some(seq)).for_each(|(_, taken)| *taken = None);
-        Ok(Lease { rotation: rotation.clone(), epoch: row.epoch, seq, head: String::new(), guard: Box::new(row.driven.clone()) })
+        Ok(Lease {
+            rotation: rotation.clone(),
+            epoch: row.epoch,
+            seq,
+            head: String::new(),
+            term: Term::default(),
+            guard: Box::new(row.driven.clone()),
+        })
     }
     async fn append(&self, lease: &mut Lease, at: DateTime<Utc>, event: Event, detail: Detail, ends: bool) -> Result<Record, JournalError> {
         let mut tables = self.lock();

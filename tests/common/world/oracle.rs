@@ -13,6 +13,8 @@ use keyroll::{
 
 use super::facts::{At, By, Fact, Origin};
 
+type Told = (usize, usize, Option<usize>, bool);
+
 /// What is true of a world from its beginning.
 #[derive(Clone, Debug)]
 pub struct Setting {
@@ -57,7 +59,7 @@ pub struct Oracle<'a> {
     served: Vec<Vec<(At, Option<usize>, By)>>,
     copies: BTreeMap<(usize, usize), Option<usize>>,
     /// Who was told what by which copy, as the number of the fact.
-    told: BTreeMap<(usize, usize), (usize, usize, Option<usize>, bool)>,
+    told: BTreeMap<(usize, usize), Told>,
     /// What each process last read each store as, and how many values it had served by then.
     read: BTreeMap<(usize, usize), (usize, Option<usize>, usize)>,
     /// Copies that say one thing and do another.

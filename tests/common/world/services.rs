@@ -84,7 +84,7 @@ impl Outside {
     }
 
     /// A store has another version: whoever reads it looks at it in time, and may be shown the old one once more.
-    pub fn to_be_read(&mut self, store: usize) {
+    pub fn awaits_readers(&mut self, store: usize) {
         for service in 0..self.services.len() {
             if self.services[service].store != store {
                 continue;

@@ -89,7 +89,7 @@ impl Outside {
         let at = self.now;
         self.stores[store].versions.push(Stored { at, fields, by, key });
         self.note(Fact::Wrote { store, key, over, kept, by });
-        self.to_be_read(store);
+        self.awaits_readers(store);
         self.stores[store].versions.len() - 1
     }
 
