@@ -1,12 +1,14 @@
 //! A seeded simulation: the production driver and protocol in a world in memory, with every fault at every step.
 //!
 //! `cargo test --test simulation` runs some seeds. `-- --seeds N` runs N of them, and from 10,000 on nothing may be missing in the
-//! coverage; `--pairs` adds every pair of deaths on the main road, `--all-pairs` on every road; `--rules` takes one rule of the core away after the other, and some seed must miss it
-//! (`--features mutants`); `--seed N` replays one seed and tells its story; `--keep-going` goes on after a failure, and groups what is alike.
+//! coverage; `--pairs` adds every pair of deaths on the main road, `--all-pairs` on every road; `--rules` takes one rule of the core
+//! away after the other, and some seed must miss it (`--features mutants`); `--seed N` replays one seed and tells its story; `--keep-going` goes on after a failure, and groups what is alike.
 
 mod cells;
 mod cover;
 mod fate;
+#[path = "../common/figure.rs"]
+mod figure;
 mod incidents;
 mod pairs;
 mod people;

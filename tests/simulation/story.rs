@@ -14,6 +14,7 @@ use super::{
     cells::{Row, What},
     cover,
     fate::Counts,
+    figure::figure,
     pairs::{self, ROADS},
     run::{Outcome, run},
     scenario::{AIMED, AIMS},
@@ -158,7 +159,8 @@ fn deaths(pairs: usize) -> bool {
             found.extend(each(1..calls + 1, |first| Some(pairs::seconds(road, first as usize))));
         }
         let counted: usize = found.iter().skip(1).map(|found| found.as_ref().copied().unwrap_or_default()).sum();
-        println!("{road:?}: {singles} deaths, {counted} pairs of deaths, {:?} so far", began.elapsed());
+        println!("{:?} so far", began.elapsed());
+        figure("simulation, deaths", format!("{road:?}: {singles} deaths, {counted} pairs of deaths"));
         for wrong in found.iter().filter_map(|found| found.as_ref().err()) {
             println!("{wrong}");
             good = false;
@@ -245,8 +247,10 @@ fn seeds(asked: &Asked) -> bool {
     let sum = runs.sum.into_inner().unwrap();
     let missing = cover::report(&sum.counts);
     missing.iter().filter(|_| whole).for_each(|missing| println!("{missing}"));
-    println!("{} seeds in {:?}: {:?}", sum.ends.values().sum::<u64>(), began.elapsed(), sum.ends);
-    println!("{} faults, {} calls, {} processes, {} records", sum.struck, sum.calls, sum.processes, sum.records);
+    println!("in {:?}: {:?}", began.elapsed(), sum.ends);
+    let seeds: u64 = sum.ends.values().sum();
+    let of = format!("{} calls, {} processes, {} faults, {} records", sum.calls, sum.processes, sum.struck, sum.records);
+    figure("simulation", format!("{seeds} seeds: {of}"));
     wrong.is_empty() && (!whole || missing.is_empty())
 }
 
