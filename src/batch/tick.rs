@@ -367,7 +367,9 @@ fn not_begun(name: &str, error: JournalError) -> Result<Drove, JournalError> {
             let next = Some(format!("keyroll show {id}"));
             Ok((Outcome { next, ..outcome(name, Some(&id), "due, not begun: a rotation of the same key is open", 6) }, None))
         }
-        JournalError::Overtaken(_) => Ok((outcome(name, None, "not begun: another keyroll has just rotated it", 0), None)),
+        JournalError::Overtaken(_) => {
+            Ok((outcome(name, None, "not begun: another keyroll began and ended a rotation of it just now", 0), None))
+        }
         error => Err(error),
     }
 }

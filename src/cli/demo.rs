@@ -63,12 +63,12 @@ async fn rotate(app: &App, demo: &Demo, journal_path: &Path) -> Result<u8, Fail>
     let journal = SqliteJournal::open(journal_path).await?;
     let source = Arc::new(Source { name: "demo.yaml".into(), text: demo.playbook().to_owned() });
     let loaded = load::text(app, &app.ctx()?, &source).map_err(|faults| Fail::usage(crate::playbook::render(&faults, &source)))?;
-    let plan = plan::make(app, &loaded, &plan::Old::proved(), Some(&journal)).await?;
+    let (plan, seen) = plan::make(app, &loaded, &plan::Old::proved(), Some(&journal)).await?;
     if !app.json() && !app.global.quiet {
         anstream::println!("{}", report::plan(&plan));
     }
     let mut view = drive::view(app);
-    let (rotation, lease) = run::open(app, &loaded, &journal, plan, 0, view.as_mut()).await?;
+    let (rotation, lease) = run::open(app, &loaded, &journal, plan, seen, view.as_mut()).await?;
     drive::drive(app, &loaded, &journal, rotation, lease, view.as_mut(), WAITING).await
 }
 

@@ -168,9 +168,9 @@ impl From<JournalError> for Fail {
         let what = error.to_string();
         match error {
             JournalError::Open(id) => Self::new(4, what).next(format!("keyroll show {id}")).next(format!("keyroll resume {id}")),
-            JournalError::Overtaken(_) => {
-                Self::new(4, what).detail("nothing was begun: the plan was made before that").next("keyroll history")
-            }
+            JournalError::Overtaken(_) => Self::new(4, what)
+                .detail("nothing was begun: what the plan says of the key in use may no longer hold")
+                .next("keyroll history"),
             JournalError::Busy(id, _) => Self::new(4, what).next(format!("keyroll show {id}")),
             JournalError::TakenOver(id) => Self::new(4, what).detail("this process stopped at once").next(format!("keyroll show {id}")),
             JournalError::Lapsed(id) => Self::new(5, what)

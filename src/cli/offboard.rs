@@ -128,7 +128,7 @@ async fn prospect(
         return Ok((row, 0));
     }
     let plan = match plan::make(app, loaded, &plan::Old::proved(), journal).await {
-        Ok(plan) => plan,
+        Ok((plan, _)) => plan,
         Err(fail) => return Ok((none("cannot", fail.lines()), fail.code())),
     };
     let (plan, verdict, notes) = fitted(app, loaded, plan, what, ahead, &gate(loaded, journal).await?);
@@ -316,8 +316,7 @@ impl Work<'_> {
             one.rotation = Some(open);
             return Ok(());
         }
-        let seen = batch::seen(self.journal, &one.loaded.book.name).await?;
-        let plan = plan::make(self.app, &one.loaded, &plan::Old::proved(), Some(self.journal)).await?;
+        let (plan, seen) = plan::make(self.app, &one.loaded, &plan::Old::proved(), Some(self.journal)).await?;
         let (mut plan, ..) = fitted(self.app, &one.loaded, plan, self.what, self.ahead, &gate(&one.loaded, Some(self.journal)).await?);
         let by = self.what.revoke_by.map_or_else(String::new, |by| format!(", to be revoked by {}", report::clock(by)));
         plan.begun = Some(Begun { by: person(), why: Some(format!("offboarding of {}{by}", self.what.labels)) });

@@ -78,25 +78,25 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
     }
     let journal = app.existing_journal().await?;
     for loaded in load::files(app, &args.playbooks)? {
-        let plan = make(app, &loaded, &args.old, journal).await?;
+        let (plan, _) = make(app, &loaded, &args.old, journal).await?;
         print(app, &plan);
     }
     Ok(0)
 }
 
-/// Reads everything and makes the plan.
-pub async fn make(app: &App, loaded: &Loaded, old: &Old, journal: Option<&dyn Journal>) -> Result<Plan, Fail> {
+/// Reads everything and makes the plan; and how many rotations of the playbook the journal had before.
+pub async fn make(app: &App, loaded: &Loaded, old: &Old, journal: Option<&dyn Journal>) -> Result<(Plan, usize), Fail> {
     free(journal, loaded, None).await?;
     let seen = match journal {
-        Some(journal) => Some(batch::seen(journal, &loaded.book.name).await?),
-        None => None,
+        Some(journal) => batch::seen(journal, &loaded.book.name).await?,
+        None => 0,
     };
     let overrides = old.overrides(journal, &loaded.book.name).await?;
     match preflight(&loaded.world, &loaded.book, &app.clock, &overrides).await {
-        Ok(plan) => Ok(plan),
+        Ok(plan) => Ok((plan, seen)),
         Err(problems) => {
             // What was read may be another keyroll's work.
-            free(journal, loaded, seen).await?;
+            free(journal, loaded, Some(seen)).await?;
             Err(Fail::preflight(&loaded.book.name, problems))
         }
     }

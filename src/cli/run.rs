@@ -63,8 +63,7 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
 }
 
 async fn one(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal) -> Result<u8, Fail> {
-    let seen = batch::seen(journal, &loaded.book.name).await?;
-    let mut plan = plan::make(app, loaded, &args.old, Some(journal)).await?;
+    let (mut plan, seen) = plan::make(app, loaded, &args.old, Some(journal)).await?;
     if loaded.book.require_approval || args.require_approval {
         match approve::ask(app, journal, &plan, args.approval_expires.0, &again(args, loaded)).await? {
             approve::Word::Awaited => return Ok(6),

@@ -17,7 +17,7 @@ pub enum JournalError {
     #[error("rotation {0} is still open on the same key")]
     Open(RotationId),
     /// A rotation of this playbook began, and ended, since somebody decided to begin another one.
-    #[error("another keyroll rotated `{0}` while this rotation was being planned")]
+    #[error("another rotation of `{0}` began and ended while this one was being planned")]
     Overtaken(String),
     /// Another process drives this rotation.
     #[error("rotation {0} is being driven by another keyroll ({1})")]

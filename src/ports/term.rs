@@ -15,7 +15,7 @@ pub struct Term(Option<Arc<Mutex<End>>>);
 #[derive(Clone, Copy, Debug)]
 struct End {
     steady: Instant,
-    /// The steady clock stands still while the machine sleeps.
+    /// The steady clock stands still while the machine sleeps. A jump of this one ends a lease early at worst, which loses nothing.
     wall: SystemTime,
 }
 

@@ -119,7 +119,12 @@ async fn by_hand_the_new_key_is_found_by_its_name() {
     let create = bench.provider.by_hand(None).create;
     assert!(create[1].contains(r#"jq -r 'first(.keys[] | select(.name == "by-hand") | .id)'"#), "{create:?}");
     assert!(create[2].contains(r#"/keys/"$NEW_KEY_ID"/value"#) && create[2].contains("-X POST"), "{create:?}");
-    assert!(create[3].starts_with("export NEW_KEY=sk-$("), "{create:?}");
+    assert!(create[3].starts_with("export NEW_KEY=$("), "{create:?}");
+    for told in ["abc", "sk-abc"] {
+        let script = format!("NEW_KEY={told}\n{}\nprintf %s \"$NEW_KEY\"", create[4]);
+        let said = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stdout), "sk-abc", "{create:?}");
+    }
 }
 
 #[tokio::test]

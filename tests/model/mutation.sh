@@ -11,7 +11,7 @@ tools=$target/tools
 
 mkdir -p "$place/src" "$place/tests" "$place/.cargo"
 rm -rf "$place"/src/* "$place"/tests/*
-cp -r src/ids.rs src/protocol src/record.rs src/rotation.rs "$place/src/"
+cp -r src/ids.rs src/protocol src/record src/rotation.rs "$place/src/"
 cp -r tests/protocol tests/model tests/proptest-regressions "$place/tests/"
 cp .cargo/mutants.toml "$place/.cargo/"
 cp Cargo.lock "$place/"

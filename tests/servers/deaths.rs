@@ -2,13 +2,15 @@
 //! its record. Another process goes on; afterwards one key of ours is alive, the store serves it, and the chain verifies.
 
 use std::{
+    os::unix::process::ExitStatusExt as _,
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::StreamExt as _;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     common::figure::figure,
@@ -38,21 +40,13 @@ struct Death {
 
 /// The scene's keyroll with a blow aimed at it. None: it ended before the blow fell.
 async fn struck(scene: &Scene, words: &[&str], death: Death) -> Option<tokio::process::Child> {
-    let (tell, whom) = watch::channel(None);
-    scene.tap.aim(Blow { at: death.at, answered: death.answered, signal: death.signal, whom });
+    let ((tell, whom), fell) = (watch::channel(None), Arc::new(Notify::new()));
+    scene.tap.aim(Blow { at: death.at, answered: death.answered, signal: death.signal, whom, fell: fell.clone() });
     let mut child = scene.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     tell.send_replace(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-    loop {
-        if !scene.tap.aims_still() {
-            return Some(child);
-        }
-        tokio::select! {
-            ended = child.wait() => {
-                ended.expect("waited for");
-                return (!scene.tap.aims_still()).then_some(child);
-            }
-            () = tokio::time::sleep(Duration::from_millis(20)) => {}
-        }
+    tokio::select! {
+        () = fell.notified() => Some(child),
+        ended = child.wait() => ended.expect("waited for").signal().map(|_| child),
     }
 }
 
@@ -84,7 +78,7 @@ impl Death {
         let Some(mut child) = struck(&scene, &["run", &playbook], self).await else { return false };
         if self.signal == Signal::KILL {
             let status = child.wait().await.expect("waited for");
-            assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{story}: it was killed");
+            assert_eq!(status.signal(), Some(9), "{story}: it was killed");
         }
         finish(&scene, &story).await;
         if self.signal == Signal::STOP {

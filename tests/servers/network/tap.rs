@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Notify, watch},
 };
 
 use super::toxi::{Proxy, Toxic};
@@ -49,6 +49,8 @@ pub struct Blow {
     pub signal: Signal,
     /// Whom; told once the process runs.
     pub whom: watch::Receiver<Option<Pid>>,
+    /// Told when it has got it.
+    pub fell: Arc<Notify>,
 }
 
 /// One tap.
@@ -93,11 +95,6 @@ impl Tap {
     pub fn aim(&self, blow: Blow) {
         let mut state = self.state.lock().expect("no panic");
         (state.blow, state.asked) = (Some(Arc::new(blow)), 0);
-    }
-
-    /// Whether there were fewer requests than that.
-    pub fn aims_still(&self) -> bool {
-        self.state.lock().expect("no panic").blow.is_some()
     }
 
     /// The blow, the first time that its request comes.
@@ -191,6 +188,7 @@ impl Blow {
         let mut whom = self.whom.clone();
         let pid = whom.wait_for(Option::is_some).await.ok().and_then(|pid| *pid).expect("it runs");
         kill_process(pid, self.signal)?;
+        self.fell.notify_one();
         if self.signal == Signal::KILL { Err(std::io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 }

@@ -1,5 +1,6 @@
 //! A provider described in the playbook by its requests and by where things stand in its answers.
 
+mod by_hand;
 mod config;
 mod template;
 
@@ -22,7 +23,7 @@ use crate::{
         wire::{self, Reply, after_effect},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, quoted},
+    playbook::Fault,
     ports::{
         Ambiguity, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Switch, Traits,
         Usage, Wanted,
@@ -94,22 +95,6 @@ impl Http {
             Some(body) => request.json(body),
             None => request,
         })
-    }
-
-    /// The headers on standard input for `curl -H @-`: nobody else on the machine reads them in a list of processes.
-    fn login(&self) -> String {
-        let (mut form, mut values) = (String::new(), String::new());
-        for (name, value) in &self.config.headers {
-            form += &match value {
-                Header::Bearer(_) => format!("{name}: Bearer %s\\n"),
-                _ => format!("{name}: %s\\n"),
-            };
-            values += &match value {
-                Header::Bearer(at) | Header::Ref(at) => format!(" \"{}\"", at.shell()),
-                Header::Text(text) => format!(" {}", quoted(text)),
-            };
-        }
-        format!("printf '{form}'{values} | ")
     }
 
     /// A change of the key with this id.
@@ -390,39 +375,7 @@ impl Provider for Http {
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
-        let (create, delete) = (&self.config.create, &self.config.delete);
-        let id = key.map_or("LEAKED_KEY_ID", KeyId::as_str);
-        let fill = [("id", id), ("name", "by-hand"), ("token", "by-hand")];
-        let call = |verb: Verb, path: &str, body: Option<&Value>| {
-            let path = template::path(path, &fill).unwrap_or_else(|_| path.to_owned());
-            let body =
-                body.map(|body| format!(" -H 'Content-Type: application/json' -d {}", quoted(&template::body(body, &fill).to_string())));
-            format!(
-                "{}curl -fsS -X {} -H @-{} {}",
-                self.login(),
-                method(verb),
-                body.unwrap_or_default(),
-                quoted(&format!("{}{path}", self.base))
-            )
-        };
-        let jq = |pointer: &str| pointer.replace('/', ".");
-        let part = |pointer: &str| format!("$(printf %s \"$answer\" | jq -r {})", quoted(&jq(pointer)));
-        let mut made = vec![format!("answer=$({})", call(create.method, &create.path, create.body.as_ref()))];
-        let (list, name) = (&self.config.list, self.config.list.name.as_deref().unwrap_or_default());
-        made.push(match &create.id {
-            Some(at) => format!("export NEW_KEY_ID={}", part(at)),
-            None => {
-                let by_name = format!("first({}[] | select({} == \"by-hand\") | {})", jq(&list.items), jq(name), jq(&list.id));
-                format!("export NEW_KEY_ID=$({} | jq -r {})", call(Verb::Get, &list.path, None), quoted(&by_name))
-            }
-        });
-        if let Some(then) = &create.then {
-            let (before, after) = then.path.split_once("{id}").unwrap_or((&then.path, ""));
-            let url = format!("{}\"$NEW_KEY_ID\"{}", quoted(&format!("{}{before}", self.base)), quoted(after));
-            made.push(format!("answer=$({}curl -fsS -X {} -H @- {url})", self.login(), method(then.method)));
-        }
-        made.push(format!("export NEW_KEY={}{}", self.config.value_prefix, part(&create.secret)));
-        ByHand { create: made, revoke: vec![call(delete.method, &delete.path, delete.body.as_ref())] }
+        self.commands(key)
     }
 
     /// By status alone. Sent without the admin headers; 429 and 5xx are failures.
