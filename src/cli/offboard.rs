@@ -29,7 +29,7 @@ use crate::{
     report::{self, Fate, Offboarding, Prospect},
     retry::Patience,
     rotation::Rotation,
-    schedule::Times,
+    schedule::{self, Stands, Times},
 };
 
 /// What an offboarding adds to a run.
@@ -179,7 +179,8 @@ fn fitted(
     let (now, traits) = (app.clock.now(), loaded.world.provider.traits());
     let length = |from: DateTime<Utc>, to: DateTime<Utc>| (to - from).to_std().unwrap_or_default();
     let (floor, own) = (driver::floor(&loaded.book, &traits), driver::proving(&loaded.book, &traits));
-    let opens = gate.closed(now).map_or(now, |closed| closed.until);
+    let shut = gate.closed(now);
+    let opens = shut.as_ref().map_or(now, |closed| closed.until);
     // The others' proofs come before its own: they are made one after the other.
     let others = ahead.saturating_sub(own.least);
     let proving = driver::Proving { least: own.least, most: own.most.saturating_add(others) };
@@ -201,30 +202,31 @@ fn fitted(
     plan.notes.extend(notes.clone());
     let needs = driver::total(&plan.waits, &floor);
     let end = TimeDelta::from_std(needs.saturating_add(own.least)).ok().and_then(|needs| opens.checked_add_signed(needs)).unwrap_or(opens);
-    let closed = gate.closed(end).filter(|closed| closed.until > by);
+    // Closed now, or closed again by the time it would be deleted.
+    let closed = shut.or_else(|| gate.closed(end)).filter(|closed| closed.until > by);
     let mut verdict = match fit.verdict {
         Verdict::InTime => "in_time",
         Verdict::Tight => "tight",
         Verdict::TooLate => "too_late",
     };
-    if verdict == "too_late" {
-        notes.push(why_late(&plan, &floor, own, opens > now));
-    } else if let Some(closed) = closed {
+    if let Some(closed) = closed {
         verdict = "too_late";
         notes.push(format!("the key cannot be deleted before {}: {}", report::clock(closed.until), closed.why));
+    } else if verdict == "too_late" {
+        notes.push(why_late(&plan, &floor, own, (opens > now).then_some(opens)));
     }
     (plan, verdict, notes)
 }
 
-fn why_late(plan: &Plan, floor: &driver::Floor, proving: driver::Proving, closed: bool) -> String {
+fn why_late(plan: &Plan, floor: &driver::Floor, proving: driver::Proving, opens: Option<DateTime<Utc>>) -> String {
     let span = |length: Duration| Span(length).to_string();
     let mut parts = vec![format!("{} before the old key may be touched ({})", span(plan.waits.grace), floor.because)];
     parts.extend(floor.lag.filter(|lag| !lag.is_zero()).map(|lag| format!("usage figures that are {} late", span(lag))));
     parts.extend((!plan.waits.watch.is_zero()).then(|| format!("{} of watching", span(plan.waits.watch))));
     parts.extend((!plan.waits.soak.is_zero()).then(|| format!("{} off (a job's runs_every)", span(plan.waits.soak))));
     parts.extend((!proving.least.is_zero()).then(|| format!("{} of proofs", span(proving.least))));
-    let window = if closed { "; its window is closed now" } else { "" };
-    format!("what is never shortened takes too long: {}{window}", parts.join(", "))
+    let closed = opens.map_or_else(String::new, |opens| format!(", and none of it begins before {}", report::clock(opens)));
+    format!("what is never shortened takes too long: {}{closed}", parts.join(", "))
 }
 
 /// Does it.
@@ -369,15 +371,21 @@ impl Work<'_> {
     /// Goes on with each as its wait ends, the soonest first, until all are over or wait longer than anybody sits here.
     async fn finish(&mut self) {
         let sits = self.wait.map(|Span(wait)| wait);
-        let began = self.app.clock.now();
         // Each once more than it can have waits: whoever makes no progress is left to `resume`.
         for _ in 0..8 {
             let mut parked = Vec::new();
             for (at, one) in self.begun.iter().enumerate().filter(|(_, one)| one.fail.is_none()) {
                 let Some(id) = &one.rotation else { continue };
                 let Ok(rotation) = super::app::rotation(self.journal, id).await else { continue };
-                if rotation.state.ended().is_none() && rotation.state.held.is_none() {
-                    parked.push((report::words::until(&rotation).unwrap_or(began), at));
+                if rotation.state.ended().is_some() {
+                    continue;
+                }
+                let Ok(gate) = gate(&one.loaded, Some(self.journal)).await else { continue };
+                let now = self.app.clock.now();
+                match schedule::stands(&rotation, &gate, now) {
+                    Stands::Held(_) => {}
+                    Stands::Waits { until, .. } => parked.push((until, at)),
+                    Stands::Ready(_) => parked.push((now, at)),
                 }
             }
             parked.sort();

@@ -184,14 +184,16 @@ pub fn fates(what: &Offboarding, rows: &[Fate]) -> String {
 }
 
 fn verdict(rows: &[Fate]) -> String {
-    let left = rows.iter().filter(|row| !row.settled()).count();
+    let alive = rows.iter().filter(|row| !row.proved_dead).count();
+    let left = rows.iter().filter(|row| row.proved_dead && !row.settled()).count();
     let late = rows.iter().filter(|row| row.in_time == Some(false)).count();
     let late = if late > 0 { format!("; {late} later than asked") } else { String::new() };
-    if left == 0 {
-        paint(if late.is_empty() { Ink::Good } else { Ink::Warn }, &format!("All {} keys are revoked and proved dead{late}", rows.len()))
-    } else {
-        paint(Ink::Bad, &format!("{left} of {} keys are NOT proved dead{late}", rows.len()))
+    if alive > 0 {
+        return paint(Ink::Bad, &format!("{alive} of {} keys are NOT proved dead{late}", rows.len()));
     }
+    let left = if left > 0 { format!("; {left} with something left to do") } else { String::new() };
+    let ink = if late.is_empty() && left.is_empty() { Ink::Good } else { Ink::Warn };
+    paint(ink, &format!("All {} keys are revoked and proved dead{late}{left}", rows.len()))
 }
 
 /// The same for machines.

@@ -16,6 +16,9 @@ use crate::{
     schedule::{Cause, Due, Key, Stands, Urgency},
 };
 
+/// More playbooks than these are counted, not named.
+const NAMED: usize = 6;
+
 /// One playbook, as it stands.
 #[derive(Clone, Debug)]
 pub struct Overview {
@@ -44,8 +47,24 @@ pub struct Overview {
 /// A table: its colours say how urgent each one is.
 pub fn overview(rows: &[Overview], now: DateTime<Utc>) -> String {
     let heads = ["PLAYBOOK", "KEY", "AGE", "DUE", "STATE", "SAFE UNTIL", "REASON"];
-    let rows: Vec<_> = rows.iter().map(|row| (cells(row, now), below(row))).collect();
-    columns(&heads, &rows)
+    let cells: Vec<_> = rows.iter().map(|row| (cells(row, now), below(row))).collect();
+    columns(&heads, &cells) + &nameless(rows)
+}
+
+/// Whose keys' names do not tell what they should; said once, for it is rarely one playbook alone.
+fn nameless(rows: &[Overview]) -> String {
+    let mut lines = String::new();
+    for (part, example) in [("application", "{name}-{yyyy}-{mm}"), ("environment", "{name}-prod-{yyyy}-{mm}"), ("month", "{name}-{yyyy}-{mm}")] {
+        let names: Vec<String> = rows.iter().filter(|row| row.lacks.contains(&part)).map(|row| clean(&row.name)).collect();
+        if !names.is_empty() {
+            let more = names.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let names = names[..names.len().min(NAMED)].join(", ");
+            lines += &paint(Ink::Warn, &format!("! key names carry no {part}: {names}{more}; a `key_name` that does: \"{example}\""));
+            lines.push('\n');
+        }
+    }
+    lines
 }
 
 fn cells(row: &Overview, now: DateTime<Utc>) -> [String; 7] {
@@ -114,14 +133,12 @@ fn state(row: &Overview, now: DateTime<Utc>) -> (String, String) {
 /// What to type next, and what else is worth knowing.
 fn below(row: &Overview) -> Vec<String> {
     let next = match (&row.stands, &row.newest) {
+        (Some(Stands::Ready(_)), Some(rotation)) if words::until(rotation).is_some() => vec![words::resume(rotation)],
         (Some(_), Some(rotation)) => words::next(rotation),
         _ => by_itself(row).into_iter().collect(),
     };
     let mut lines: Vec<String> = next.iter().map(|command| format!("→ {command}")).collect();
     lines.extend(row.notes.iter().map(|note| paint(Ink::Warn, &format!("! {}", clean(note)))));
-    if !row.lacks.is_empty() {
-        lines.push(paint(Ink::Warn, &format!("! its keys' names carry no {}", row.lacks.join(" and no "))));
-    }
     lines
 }
 

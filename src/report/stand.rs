@@ -94,20 +94,24 @@ pub fn until(rotation: &Rotation) -> Option<chrono::DateTime<chrono::Utc>> {
     Some(after(waiting.since, waiting.lasts))
 }
 
+/// What to type where nothing keeps a rotation any more, whatever it wrote down that it waits for.
+pub fn resume(rotation: &Rotation) -> String {
+    format!("keyroll resume {}  # goes on where it stopped", rotation.id)
+}
+
 /// What to type next, as the rotation stands; a comment says what for. Empty at the end.
 pub fn next(rotation: &Rotation) -> Vec<String> {
     let (id, s) = (&rotation.id, &rotation.state);
     if s.ended().is_some() {
         return Vec::new();
     }
-    let resume = |comment: &str| format!("keyroll resume {id}  # {comment}");
     let Some(reason) = s.held else {
         if waits_for_key(rotation) {
             return vec![format!("keyroll provide {id}  # after you made the key {} at {}", made_as(rotation), page(rotation))];
         }
         return match until(rotation) {
-            Some(until) => vec![resume(&format!("after {}", clock(until)))],
-            None => vec![resume("goes on where it stopped")],
+            Some(until) => vec![format!("keyroll resume {id}  # after {}", clock(until))],
+            None => vec![resume(rotation)],
         };
     };
     let go_on = |comment: &str| format!("keyroll resume {id} --reason '…'  # {comment}");

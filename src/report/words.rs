@@ -3,7 +3,7 @@
 //! It is asked of the rotation *after* the record, so that the ids the record brought are already known.
 
 pub use super::stand::{
-    exit_code, formers, gate, keys, new_key, next, old_is_out, old_key, page, quoted, span, step, until, waits_for_key, why,
+    exit_code, formers, gate, keys, new_key, next, old_is_out, old_key, page, quoted, resume, span, step, until, waits_for_key, why,
 };
 use super::{
     paint::clean,

@@ -120,3 +120,19 @@ async fn what_nobody_can_read_is_named_and_what_nobody_has_is_an_error() {
         ends(&office.keyroll(args).await, 2);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_freeze_is_named_and_once_it_is_over_the_same_command_goes_on() {
+    let office = Office::new(1, &["a"]).await;
+    let by = ["--all", "--revoke-by", "1h"];
+    ends(&office.keyroll(&["freeze", "--until", "8h", "--reason", "fair"]).await, 0);
+    let plan = ends(&office.keyroll(&[&["plan"], &by[..]].concat()).await, 0);
+    assert!(plan.contains("the key cannot be deleted before") && plan.contains("freeze 1") && !plan.contains("never shortened"), "{plan}");
+    let run = ends(&office.keyroll(&[&["run"], &by[..]].concat()).await, 6);
+    assert!(run.contains("1 of 1 keys are NOT proved dead"), "{run}");
+    ends(&office.keyroll(&["freeze", "--end", "1", "--reason", "it was cancelled"]).await, 0);
+    let status = ends(&office.keyroll(&["status"]).await, 0);
+    assert!(status.contains("# goes on where it stopped"), "the freeze is no reason any more: {status}");
+    let run = ends(&office.keyroll(&[&["run"], &by[..]].concat()).await, 0);
+    assert!(run.contains("All 1 keys are revoked and proved dead; 1 with something left to do"), "{run}");
+}

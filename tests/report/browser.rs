@@ -12,6 +12,7 @@ use crate::{
     stage::Stage,
 };
 
+#[ignore = "needs a browser"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_are_quiet_whole_and_hold_no_secret() {
     let modules = std::env::var("KEYROLL_TEST_BROWSER").expect("KEYROLL_TEST_BROWSER is not set: see .ci/run");

@@ -1,12 +1,10 @@
 //! What people read, as snapshots. Read them as somebody would at three in the morning: which key is in use, what
 //! cannot be undone, what to type next?
 
-#[cfg(feature = "servers")]
 mod browser;
 mod document;
 mod live;
 mod overview;
-#[cfg(feature = "servers")]
 #[path = "../common/stage.rs"]
 mod stage;
 mod story;

@@ -4,7 +4,7 @@
 #
 #   tests/servers/postgres.sh target/servers/postgres & server=$!
 #   until [ -s target/servers/postgres/url ]; do sleep 0.1; done
-#   KEYROLL_TEST_POSTGRES=$(cat target/servers/postgres/url) cargo test --features servers --test servers postgres
+#   KEYROLL_TEST_POSTGRES=$(cat target/servers/postgres/url) cargo test --test servers postgres
 #   kill "$server"
 set -euo pipefail
 mkdir -p "$1"

@@ -95,7 +95,9 @@ async fn work(world: &World, desk: &Mutex<Desk>, mut dice: Rng) {
                 let code = status.code().unwrap_or(-1);
                 let said = String::from_utf8_lossy(&output.stderr);
                 // 1: three creates in a row were killed; nothing was changed and the key is rotated by the next one. 4: busy.
-                assert!(matches!(code, 0 | 1 | 4), "key {}: exit code {code}: {said}", job.key);
+                // 6: what somebody killed had begun became known only after this one was chosen; PostgreSQL ends what it was sent.
+                let late = code == 6 && job.open.is_none();
+                assert!(late || matches!(code, 0 | 1 | 4), "key {}: exit code {code}: {said}", job.key);
                 assert!(!said.contains("test-password"), "{said}");
                 *desk.codes.entry(code).or_default() += 1;
             }
