@@ -17,8 +17,8 @@ use crate::{
 pub struct Args {
     /// The proposal's id, as `run` printed it and `status` shows it
     id: String,
-    /// Who you are, where the operating system's user does not tell; both are recorded
-    #[arg(long = "as", value_name = "NAME")]
+    /// Who you are, where several people share one user of the operating system; both are recorded
+    #[arg(long = "as", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: Option<String>,
     /// Do not ask; without a terminal this is needed
     #[arg(short, long)]
@@ -111,7 +111,8 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
             false => waiting.iter().fold(none, |fail, one| fail.detail(one.line()).next(format!("keyroll approve {}", one.id))),
         });
     };
-    refuse(proposal, &all, now)?;
+    let user = person();
+    refuse(proposal, &all, args.name.as_deref().unwrap_or(&user), now)?;
     if app.json() {
         println!("{}", serde_json::json!({ "proposal": proposal.json(), "hash": proposal.hash, "matters": proposal.matters }));
     } else {
@@ -119,15 +120,16 @@ pub async fn run(app: &App, args: &Args) -> Result<u8, Fail> {
         anstream::println!("Proposed by {}; the approval is good once, until {}, and for exactly this.", proposal.by, at(proposal.expires));
     }
     confirm(app, args)?;
-    journal.decree(now, &person(), Decree::Approved { id: proposal.id.to_owned(), name: args.name.clone() }).await?;
+    journal.decree(now, &user, Decree::Approved { id: proposal.id.to_owned(), name: args.name.clone() }).await?;
     if !app.json() {
-        anstream::println!("approved by {}\nnext: {}", person(), proposal.then);
+        let name = args.name.as_ref().map_or_else(String::new, |name| format!(" (as {name})"));
+        anstream::println!("approved by {user}{name}\nnext: {}", proposal.then);
     }
     Ok(0)
 }
 
 /// Why this proposal cannot be approved by this person now.
-fn refuse(proposal: &Proposal<'_>, all: &[Proposal<'_>], now: DateTime<Utc>) -> Result<(), Fail> {
+fn refuse(proposal: &Proposal<'_>, all: &[Proposal<'_>], who: &str, now: DateTime<Utc>) -> Result<(), Fail> {
     let id = proposal.id;
     let fail = |what: String| Err(Fail::usage(what).detail("nothing was changed").next(proposal.then));
     if proposal.used {
@@ -144,9 +146,10 @@ fn refuse(proposal: &Proposal<'_>, all: &[Proposal<'_>], now: DateTime<Utc>) -> 
         let what = format!("a newer plan of `{}` was proposed since, as {}", proposal.playbook, newest.id);
         return Err(Fail::usage(what).next(format!("keyroll approve {}", newest.id)));
     }
-    if proposal.by == person() {
+    if proposal.by == who {
         let what = format!("{} proposed this plan, so another person must approve it", proposal.by);
-        return Err(Fail::usage(what).detail("nothing was changed").next(format!("keyroll approve {id}    (by somebody else)")));
+        let next = format!("keyroll approve {id}    (by somebody else; --as NAME where all share one user)");
+        return Err(Fail::usage(what).detail("nothing was changed").next(next));
     }
     Ok(())
 }

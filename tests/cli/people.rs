@@ -151,8 +151,10 @@ async fn another_person_approves_exactly_this_plan_and_once() {
     let status = ends(&stage.keyroll(&["status"]).await, 0);
     assert!(status.contains(&format!("keyroll approve {id}")) && status.contains("by ana"), "{status}");
 
-    let same = ends(&stage.keyroll_by("ana", &["approve", &id, "--yes", "--as", "ben"]).await, 2);
-    assert!(same.contains("another person"), "{same}");
+    for alone in [&["approve", &id, "--yes"][..], &["approve", &id, "--yes", "--as", "ana"]] {
+        let same = ends(&stage.keyroll_by("ana", alone).await, 2);
+        assert!(same.contains("another person") && same.contains("--as NAME"), "{same}");
+    }
     let unasked = ends(&stage.keyroll_by("ben", &["approve", &id]).await, 2);
     assert!(unasked.contains("What will happen") && unasked.contains("nothing was approved"), "{unasked}");
     let unknown = ends(&stage.keyroll_by("ben", &["approve", "zzzzzz", "--yes"]).await, 2);
@@ -173,6 +175,9 @@ async fn another_person_approves_exactly_this_plan_and_once() {
     // Used: the next rotation needs another word.
     let next = ends(&stage.keyroll_by("ana", &run).await, 6);
     assert_ne!(proposal(&next), id);
+    // Several people share one user: both names are written down.
+    let shared = ends(&stage.keyroll_by("ana", &["approve", &proposal(&next), "--yes", "--as", "cleo"]).await, 0);
+    assert!(shared.contains("approved by ana (as cleo)"), "{shared}");
     let used = ends(&stage.keyroll_by("cleo", &["approve", &id, "--yes"]).await, 2);
     assert!(used.contains("good once"), "{used}");
 }
