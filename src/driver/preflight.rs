@@ -187,7 +187,10 @@ pub(super) async fn read_stores(world: &World, book: &Playbook, overrides: &Over
                 if overrides.journal.as_ref().is_some_and(|journal| *journal != mark.journal)
                     && !overrides.adopted.contains(&mark.journal) => found.problems.push(Problem::new(
                 format!("{} was last rotated by rotation {} of another journal ({})", store.locator(), mark.rotation, mark.journal),
-                "use that journal (--journal), so that two machines never rotate one key; if it is lost for good: keyroll reconcile PLAYBOOK --adopt with that journal's id",
+                format!(
+                    "use that journal (--journal), so that two machines never rotate one key; only if it is lost for good: keyroll reconcile {} --adopt {} --reason '…'",
+                    book.source.name, mark.journal
+                ),
             )),
             Ok(_) => {}
             Err(failure) => found.problems.push(failure.into()),

@@ -54,7 +54,9 @@ pub fn overview(rows: &[Overview], now: DateTime<Utc>) -> String {
 /// Whose keys' names do not tell what they should; said once, for it is rarely one playbook alone.
 fn nameless(rows: &[Overview]) -> String {
     let mut lines = String::new();
-    for (part, example) in [("application", "{name}-{yyyy}-{mm}"), ("environment", "{name}-prod-{yyyy}-{mm}"), ("month", "{name}-{yyyy}-{mm}")] {
+    for (part, example) in
+        [("application", "{name}-{yyyy}-{mm}"), ("environment", "{name}-prod-{yyyy}-{mm}"), ("month", "{name}-{yyyy}-{mm}")]
+    {
         let names: Vec<String> = rows.iter().filter(|row| row.lacks.contains(&part)).map(|row| clean(&row.name)).collect();
         if !names.is_empty() {
             let more = names.len().saturating_sub(NAMED);
