@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use keyroll::{
     adapters::{Ctx, build, clock::System, registry::Registry, secrets, wire::Wire},
+    batch,
     driver::{Overrides, Runner, drive, preflight},
     ids::{Identity, RotationId},
     journal::SqliteJournal,
     playbook::{Playbook, Source},
-    ports::{Clock, Entry, Journal, JournalError, Lease, Note, Opening},
+    ports::{Clock, Entry, Journal, JournalError, Lease, Note, Opening, World},
     protocol::Event,
     record::{Decree, Decreed, Detail, Record},
     retry::Patience,
@@ -54,31 +55,10 @@ pub async fn run() {
     let book = Playbook::parse(source).unwrap();
     let world = build::build(&book, &Registry::builtin(), &ctx).unwrap();
     let clock = System::new();
-    let overrides = Overrides {
-        install: false,
-        replace: false,
-        old_key_id: None,
-        salt: journal.salt().to_vec(),
-        journal: Some(journal.id().to_owned()),
-        adopted: Vec::new(),
-        known: None,
+    let (mut rotation, mut lease) = match journal.entries().await.unwrap().pop() {
+        Some(entry) => batch::take(&journal, &clock, &entry.rotation, &mut Blind).await.unwrap().expect("it is open"),
+        None => begin(&world, &book, &clock, &journal).await,
     };
-    let plan = preflight(&world, &book, &clock, &overrides).await.unwrap();
-    let id = RotationId::at(clock.now(), 7);
-    let identities = build::identities(&book, &world);
-    let detail = Detail::Planned(Box::new(plan));
-    let opening = Opening {
-        rotation: id.clone(),
-        name: &book.name,
-        identities: &identities,
-        seen: None,
-        event: Event::Planned,
-        detail,
-        then: None,
-        at: clock.now(),
-    };
-    let mut lease = journal.open(opening).await.unwrap();
-    let mut rotation = Rotation::fold(&journal.records(&id).await.unwrap()).unwrap();
     let stop = CancellationToken::new();
     let patience = Patience::default();
     let longest_wait = std::time::Duration::from_secs(60);
@@ -94,6 +74,35 @@ pub async fn run() {
         handed: None,
     };
     drive(&runner, &mut Blind, &mut rotation, &mut lease).await.unwrap();
+}
+
+async fn begin(world: &World, book: &Playbook, clock: &System, journal: &Dying) -> (Rotation, Lease) {
+    let overrides = Overrides {
+        install: false,
+        replace: false,
+        old_key_id: None,
+        salt: journal.salt().to_vec(),
+        journal: Some(journal.id().to_owned()),
+        adopted: Vec::new(),
+        known: None,
+    };
+    let plan = preflight(world, book, clock, &overrides).await.unwrap();
+    let id = RotationId::at(clock.now(), 7);
+    let identities = build::identities(book, world);
+    let detail = Detail::Planned(Box::new(plan));
+    let opening = Opening {
+        rotation: id.clone(),
+        name: &book.name,
+        identities: &identities,
+        seen: None,
+        event: Event::Planned,
+        detail,
+        then: None,
+        at: clock.now(),
+    };
+    let lease = journal.open(opening).await.unwrap();
+    let rotation = Rotation::fold(&journal.records(&id).await.unwrap()).unwrap();
+    (rotation, lease)
 }
 
 /// A journal that kills its process just before or just after one record is durable.

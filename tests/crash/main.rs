@@ -8,20 +8,33 @@ mod figure;
 mod stage;
 
 use figure::figure;
+use futures_util::StreamExt as _;
 use std::os::unix::process::ExitStatusExt;
 
 use keyroll::{journal::SqliteJournal, ports::Journal, protocol::End, rotation::Rotation};
 use stage::Stage;
 
-/// One killed process, and what the next one made of it. None: the rotation had fewer records.
-async fn die(at: u64, after: bool) -> Option<Rotation> {
-    let story = format!("killed at record {at}, after the write: {after}");
+/// More records than the main road has.
+const LONGEST: u64 = 30;
+
+/// A moment in which a process dies: just before a record is durable, or just after.
+#[derive(Clone, Copy, Debug)]
+struct Death {
+    at: u64,
+    after: bool,
+}
+
+/// Processes killed one after the other, and what the last one made of it. None: one of them came to the end before.
+async fn die(deaths: &[Death]) -> Option<Rotation> {
+    let story = format!("{deaths:?}");
     let stage = Stage::new().await;
-    let status = child::spawn(&stage, at, after).await;
-    if status.success() {
-        return None;
+    for death in deaths {
+        let status = child::spawn(&stage, death.at, death.after).await;
+        if status.success() {
+            return None;
+        }
+        assert_eq!(status.signal(), Some(9), "{story}: the child was killed, and did not fail");
     }
-    assert_eq!(status.signal(), Some(9), "{story}: the child was killed, and did not fail");
     let journal = SqliteJournal::open(&stage.journal()).await.unwrap();
     if let [entry] = journal.entries().await.unwrap().as_slice() {
         drop(journal);
@@ -46,7 +59,7 @@ async fn a_kill_around_any_record_leaves_nothing_behind() {
     for after in [false, true] {
         // Record 1 before its write is a process that never began.
         for at in if after { 1.. } else { 2.. } {
-            let Some(rotation) = die(at, after).await else { break };
+            let Some(rotation) = die(&[Death { at, after }]).await else { break };
             kills += 1;
             attempts += usize::from(rotation.state.attempt > 1);
             done += usize::from(rotation.state.ended() == Some(End::Done));
@@ -56,6 +69,31 @@ async fn a_kill_around_any_record_leaves_nothing_behind() {
     assert!(kills >= 30, "only {kills} kills: the records are fewer than they were");
     assert_eq!(kills, done, "a killed rotation of healthy services still ends done");
     assert!(attempts > 0, "a key whose value died with its process is replaced by another");
+}
+
+/// The process that goes on is killed, too: at each record that it writes, before and after it is durable. Some 600 rotations.
+#[ignore = "takes minutes"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_pair_of_kills_leaves_nothing_behind() {
+    let firsts = [false, true].into_iter().flat_map(|after| (if after { 1 } else { 2 }..LONGEST).map(move |at| Death { at, after }));
+    let seconds = futures_util::stream::iter(firsts).map(|first| {
+        tokio::spawn(async move {
+            let mut pairs = 0;
+            for after in [false, true] {
+                // The first record that the next process writes is the one that was lost, or the one behind it.
+                for at in first.at + u64::from(first.after).. {
+                    let Some(rotation) = die(&[first, Death { at, after }]).await else { break };
+                    assert_eq!(rotation.state.ended(), Some(End::Done), "{first:?}, then {after} at {at}");
+                    pairs += 1;
+                }
+            }
+            pairs
+        })
+    });
+    let pairs: Vec<usize> = seconds.buffered(4).map(|pairs| pairs.expect("what went wrong is said above")).collect().await;
+    let total: usize = pairs.iter().sum();
+    figure("crash, pairs of SIGKILL", format!("{total} on the main road, before and after each record"));
+    assert!(pairs.ends_with(&[0]) && total > 400, "{total} pairs only, or the road has more than {LONGEST} records: {pairs:?}");
 }
 
 /// The test binary as the process that is killed.
@@ -72,7 +110,7 @@ async fn a_key_whose_value_died_is_deleted_before_another_is_made() {
     if child::is_wanted() {
         return;
     }
-    let rotation = die(3, true).await.unwrap();
+    let rotation = die(&[Death { at: 3, after: true }]).await.unwrap();
     assert_eq!(rotation.state.attempt, 2);
     assert_eq!(rotation.tombstones.len(), 2, "the lost key, and the old one");
 }
