@@ -1,6 +1,7 @@
 //! A vendor's stand-in: keys that really work and really die, behind that vendor's shapes; and the adapter beside it.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -56,6 +57,8 @@ impl Key {
 pub struct Keys {
     pub all: Vec<Key>,
     pub dies_after: Duration,
+    /// They stand in fixed places that are never empty: a key takes another one's place, and what takes a deleted one's is nobody's.
+    pub slots: bool,
     /// The most items of a page.
     pub page: usize,
 }
@@ -111,6 +114,11 @@ impl Keys {
 
     pub fn living(&self) -> Vec<&Key> {
         self.all.iter().filter(|key| key.live()).collect()
+    }
+
+    /// Those of them that somebody has: in a slot, those that ever were called with.
+    pub fn in_hands(&self) -> Vec<&Key> {
+        self.living().into_iter().filter(|key| !self.slots || key.used.is_some()).collect()
     }
 }
 
@@ -213,8 +221,10 @@ impl Bench {
         suite(self).await;
     }
 
+    /// How many keys were made under this name; in slots, where keys have none, how many were made.
     pub fn named(&self, name: &str) -> usize {
-        self.server.world().keys.named(name)
+        let world = self.server.world();
+        if world.keys.slots { world.keys.all.len() - self.seeded.len() } else { world.keys.named(name) }
     }
 
     pub fn spoil(&self, what: (&str, &str), nth: usize, fault: Fault) {
@@ -270,6 +280,10 @@ impl ProviderBench for Bench {
     }
     fn model(&self) -> &'static str {
         self.vendor.model
+    }
+    /// In slots a create replaces the key that is not in use, which is all but the first.
+    fn lasting(&self, ids: BTreeSet<KeyId>) -> BTreeSet<KeyId> {
+        if self.server.world().keys.slots { ids.into_iter().filter(|id| *id == self.seeded[0]).collect() } else { ids }
     }
     fn own_secrets(&self) -> Vec<Secret> {
         vec![Secret::new(ADMIN)]

@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 pub mod aws_iam;
+pub mod azure_openai;
 pub mod by_person;
 pub mod cloudflare;
 pub mod datadog;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Vendor> {
         openai_admin::VENDOR,
         anthropic::VENDOR,
         gemini::VENDOR,
+        azure_openai::VENDOR,
         openrouter::VENDOR,
         litellm::VENDOR,
         xai::VENDOR,

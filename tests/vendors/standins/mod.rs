@@ -1,6 +1,7 @@
 //! What vendors' APIs look like from outside, each after its own reference.
 
 pub mod anthropic;
+pub mod azure_openai;
 pub mod by_person;
 pub mod cloudflare;
 pub mod cloudflare_account;
