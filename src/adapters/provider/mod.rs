@@ -11,6 +11,7 @@ pub mod gemini;
 pub mod http;
 pub mod kit;
 pub mod litellm;
+pub mod mistral;
 pub mod openai;
 pub mod openai_admin;
 mod openai_api;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Vendor> {
         litellm::VENDOR,
         xai::VENDOR,
         fireworks::VENDOR,
+        mistral::VENDOR,
         by_person::MISTRAL,
         by_person::GROQ,
         by_person::COHERE,

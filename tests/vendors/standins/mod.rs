@@ -11,6 +11,7 @@ pub mod fireworks;
 pub mod gemini;
 pub mod gemini_bound;
 pub mod litellm;
+pub mod mistral;
 pub mod new_api;
 pub mod openrouter;
 pub mod relay_litellm;
