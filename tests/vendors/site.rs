@@ -167,8 +167,7 @@ pub type Mangle = (&'static str, String, Box<dyn Fn(&mut Value) + Send>);
 
 impl Standin for World {
     fn answer(&mut self, call: &Call) -> Answer {
-        let answer = (self.shape)(&mut self.keys, call);
-        match (answer, &self.mangle) {
+        let answer = match ((self.shape)(&mut self.keys, call), &self.mangle) {
             (Answer::Json(status, mut body), Some((method, path, change)))
                 if (*method == "*" || call.method == *method) && (path == "*" || keyroll::sandbox::server::fits(path, &call.path)) =>
             {
@@ -176,6 +175,10 @@ impl Standin for World {
                 Answer::Json(status, body)
             }
             (answer, _) => answer,
+        };
+        match answer {
+            Answer::Json(status, body) if call.body["Action"].is_string() => Answer::Xml(status, crate::standins::bedrock::xml(&body)),
+            answer => answer,
         }
     }
 }
@@ -221,10 +224,10 @@ impl Bench {
         suite(self).await;
     }
 
-    /// How many keys were made under this name; in slots, where keys have none, how many were made.
+    /// How many keys were made under this name; where keys have none, how many were made.
     pub fn named(&self, name: &str) -> usize {
         let world = self.server.world();
-        if world.keys.slots { world.keys.all.len() - self.seeded.len() } else { world.keys.named(name) }
+        if world.keys.all.iter().all(|key| key.name.is_empty()) { world.keys.all.len() - self.seeded.len() } else { world.keys.named(name) }
     }
 
     pub fn spoil(&self, what: (&str, &str), nth: usize, fault: Fault) {

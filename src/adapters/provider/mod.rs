@@ -3,12 +3,14 @@
 pub mod anthropic;
 pub mod aws_iam;
 pub mod azure_openai;
+pub mod bedrock;
 pub mod by_person;
 pub mod cloudflare;
 pub mod datadog;
 pub mod fireworks;
 pub mod gemini;
 pub mod http;
+mod iam_user;
 pub mod kit;
 pub mod litellm;
 pub mod mistral;
@@ -51,6 +53,7 @@ pub fn all() -> Vec<Vendor> {
         sendgrid::VENDOR,
         twilio::VENDOR,
         aws_iam::VENDOR,
+        bedrock::VENDOR,
         vault_approle::VENDOR,
         http::VENDOR,
     ]

@@ -67,7 +67,7 @@ fn both(keys: &Keys) -> Answer {
 
 fn answer(keys: &mut Keys, call: &Call) -> Answer {
     match (call.method.as_str(), call.path.as_str()) {
-        ("GET", "/openai/models") if call.query.get("api-version").is_none() => error(StatusCode::NOT_FOUND, "404", "Resource not found"),
+        ("GET", "/openai/models") if !call.query.contains_key("api-version") => error(StatusCode::NOT_FOUND, "404", "Resource not found"),
         ("GET", "/openai/models") if keys.call(call.header("api-key")) => {
             (StatusCode::OK, json!({ "object": "list", "data": [{ "id": "gpt-5-mini", "object": "model", "status": "succeeded" }] })).into()
         }

@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 pub mod azure_openai;
+pub mod bedrock;
 pub mod by_person;
 pub mod cloudflare;
 pub mod cloudflare_account;
