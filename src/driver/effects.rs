@@ -147,7 +147,9 @@ impl Hands<'_> {
         // What is deleted can no longer be copied from.
         let alive = |id: &&KeyId| !rotation.tombstones.contains(id);
         let like = rotation.key(Role::Old).filter(alive).or_else(|| rotation.formers.iter().rev().map(|former| &former.id).find(alive));
-        let wanted = Wanted { name, token: &token, like, limits: &self.book.limits, listed: &rotation.plan.listed };
+        let formers = rotation.formers.iter().map(|former| &former.id);
+        let keep: Vec<_> = rotation.key(Role::Old).into_iter().chain(formers).filter(alive).cloned().collect();
+        let wanted = Wanted { name, token: &token, like, keep: &keep, limits: &self.book.limits, listed: &rotation.plan.listed };
         let minted = self.world.provider.create(&wanted).await?;
         let fingerprint = minted.secret.fingerprint(self.journal.salt());
         self.value = Some(minted.secret);

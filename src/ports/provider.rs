@@ -33,7 +33,7 @@ pub struct Traits {
 /// What a create whose reply was lost leaves behind, and how it is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ambiguity {
-    /// An idempotency key replays the reply.
+    /// An idempotency key replays the reply; or the repetition takes the place of what the lost create made, of which nothing is left then.
     Replayed,
     /// The secret is shown once, but the key can be listed under the exact name we gave it.
     Listable,
@@ -87,6 +87,8 @@ pub struct Wanted<'a> {
     pub token: &'a str,
     /// The key whose limits, scopes and caps the new one takes; never wider.
     pub like: Option<&'a KeyId>,
+    /// The keys of this rotation that somebody may use: a provider whose keys stand in slots must put the new one in none of theirs.
+    pub keep: &'a [KeyId],
     /// What the playbook allows it at the most, where the provider can hold it to that.
     pub limits: &'a Limits,
     /// The ids that were listed before the rotation's first create.
@@ -97,7 +99,7 @@ impl<'a> Wanted<'a> {
     /// A key of this name, like none other and without limits.
     pub fn named(name: &'a str, token: &'a str) -> Self {
         static NONE: Limits = Limits::NONE;
-        Self { name, token, like: None, limits: &NONE, listed: &[] }
+        Self { name, token, like: None, keep: &[], limits: &NONE, listed: &[] }
     }
 }
 

@@ -11,6 +11,7 @@ mod person;
 mod provider;
 mod road;
 mod site;
+mod slots;
 mod standins;
 
 use site::Vendor;
@@ -72,7 +73,7 @@ macro_rules! vendors {
     };
 }
 
-vendors! { cloudflare, cloudflare_account, datadog, datadog_application, fireworks, gemini, gemini_bound, litellm, new_api, openrouter, relay_litellm, sendgrid, twilio, xai }
+vendors! { azure_openai, bedrock, cloudflare, cloudflare_account, datadog, datadog_application, fireworks, gemini, gemini_bound, litellm, mistral, new_api, openrouter, relay_litellm, sendgrid, twilio, xai }
 
 /// A module of tests for each vendor whose keys only a person makes.
 macro_rules! people {

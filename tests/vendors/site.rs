@@ -1,6 +1,7 @@
 //! A vendor's stand-in: keys that really work and really die, behind that vendor's shapes; and the adapter beside it.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -56,6 +57,8 @@ impl Key {
 pub struct Keys {
     pub all: Vec<Key>,
     pub dies_after: Duration,
+    /// They stand in fixed places that are never empty: a key takes another one's place, and what takes a deleted one's is nobody's.
+    pub slots: bool,
     /// The most items of a page.
     pub page: usize,
 }
@@ -112,6 +115,11 @@ impl Keys {
     pub fn living(&self) -> Vec<&Key> {
         self.all.iter().filter(|key| key.live()).collect()
     }
+
+    /// Those of them that somebody has: in a slot, those that ever were called with.
+    pub fn in_hands(&self) -> Vec<&Key> {
+        self.living().into_iter().filter(|key| !self.slots || key.used.is_some()).collect()
+    }
 }
 
 pub fn random(letters: usize) -> String {
@@ -159,8 +167,7 @@ pub type Mangle = (&'static str, String, Box<dyn Fn(&mut Value) + Send>);
 
 impl Standin for World {
     fn answer(&mut self, call: &Call) -> Answer {
-        let answer = (self.shape)(&mut self.keys, call);
-        match (answer, &self.mangle) {
+        let answer = match ((self.shape)(&mut self.keys, call), &self.mangle) {
             (Answer::Json(status, mut body), Some((method, path, change)))
                 if (*method == "*" || call.method == *method) && (path == "*" || keyroll::sandbox::server::fits(path, &call.path)) =>
             {
@@ -168,6 +175,10 @@ impl Standin for World {
                 Answer::Json(status, body)
             }
             (answer, _) => answer,
+        };
+        match answer {
+            Answer::Json(status, body) if call.body["Action"].is_string() => Answer::Xml(status, crate::standins::bedrock::xml(&body)),
+            answer => answer,
         }
     }
 }
@@ -213,8 +224,10 @@ impl Bench {
         suite(self).await;
     }
 
+    /// How many keys were made under this name; where keys have none, how many were made.
     pub fn named(&self, name: &str) -> usize {
-        self.server.world().keys.named(name)
+        let world = self.server.world();
+        if world.keys.all.iter().all(|key| key.name.is_empty()) { world.keys.all.len() - self.seeded.len() } else { world.keys.named(name) }
     }
 
     pub fn spoil(&self, what: (&str, &str), nth: usize, fault: Fault) {
@@ -270,6 +283,10 @@ impl ProviderBench for Bench {
     }
     fn model(&self) -> &'static str {
         self.vendor.model
+    }
+    /// In slots a create replaces the key that is not in use, which is all but the first.
+    fn lasting(&self, ids: BTreeSet<KeyId>) -> BTreeSet<KeyId> {
+        if self.server.world().keys.slots { ids.into_iter().filter(|id| *id == self.seeded[0]).collect() } else { ids }
     }
     fn own_secrets(&self) -> Vec<Secret> {
         vec![Secret::new(ADMIN)]

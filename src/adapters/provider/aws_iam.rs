@@ -11,10 +11,11 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::iam_user::{IamUser, MOST_PAGES, QUOTA};
 use crate::{
     adapters::{
         Ctx,
-        aws::{Account, Keys, code, failure, time},
+        aws::{Keys, code, failure, time},
         kind::{Facts, Kind, Vendor},
     },
     ids::{Identity, KeyId},
@@ -24,11 +25,6 @@ use crate::{
     rotation::Tombstone,
     secret::Secret,
 };
-
-/// Both the quota's default and its maximum; it cannot be raised.
-const QUOTA: usize = 2;
-/// A listing that does not end by then never ends.
-const MOST_PAGES: usize = 100;
 
 /// An IAM user whose access keys are rotated.
 #[derive(Deserialize, JsonSchema)]
@@ -64,44 +60,24 @@ pub const VENDOR: Vendor = Vendor {
     },
 };
 
-struct User {
-    name: String,
-    number: Option<String>,
-    account: Account,
-}
+struct User(IamUser);
 
 fn build(block: &Block, ctx: &Ctx) -> Result<Arc<dyn Provider>, Fault> {
     let config: Config = block.read()?;
-    let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    if config.user.is_empty() || config.user.len() > 64 || !config.user.chars().all(legal) {
-        return Err(Fault::new("user is no IAM user name").instead("the name alone, without its path or ARN: user: app-production"));
-    }
-    if config.account.as_ref().is_some_and(|number| number.len() != 12 || !number.chars().all(|c| c.is_ascii_digit())) {
-        return Err(Fault::new("account is no account number").instead("twelve digits in quotes: account: \"123456789012\""));
-    }
-    let account = Account::new(config.credentials, config.region, config.endpoint, ctx);
-    Ok(Arc::new(User { name: config.user, number: config.account, account: account.or_region("us-east-1") }))
+    let user = IamUser::new((config.user, config.account), (config.credentials, config.region, config.endpoint), ctx)?;
+    Ok(Arc::new(User(user)))
 }
 
 impl User {
-    /// An action and what it is done to, as a policy names both.
-    fn asked(&self, action: &str) -> String {
-        format!("iam:{action} on user {}", self.name)
-    }
-
-    async fn iam(&self) -> Got<aws_sdk_iam::Client> {
-        Ok(aws_sdk_iam::Client::new(&self.account.settings().await?))
-    }
-
     async fn last_used_by(&self, iam: &aws_sdk_iam::Client, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
         let answer = iam.get_access_key_last_used().access_key_id(key.as_str()).send().await;
-        let answer = answer.map_err(|error| failure(&self.asked("GetAccessKeyLastUsed"), &error))?;
+        let answer = answer.map_err(|error| failure(&self.0.asked("GetAccessKeyLastUsed"), &error))?;
         Ok(answer.access_key_last_used().and_then(|used| used.last_used_date()).and_then(time))
     }
 
     /// Asks STS who this key is: the answer's ARN.
     async fn whose(&self, id: &KeyId, secret: &Secret) -> Result<String, (Option<String>, Failure)> {
-        let sts = aws_sdk_sts::Client::new(&self.account.signed_with(id.as_str(), secret).await);
+        let sts = aws_sdk_sts::Client::new(&self.0.account.signed_with(id.as_str(), secret).await);
         let answer = sts.get_caller_identity().send().await.map_err(|error| {
             let why = code(&error).map(str::to_owned);
             (why, failure("sts:GetCallerIdentity", &error))
@@ -109,21 +85,11 @@ impl User {
         Ok(answer.arn().unwrap_or_default().to_owned())
     }
 
-    /// The problem of credentials that belong to another account than the playbook says.
-    async fn elsewhere(&self) -> Got<Option<Problem>> {
-        let Some(number) = &self.number else { return Ok(None) };
-        let sts = aws_sdk_sts::Client::new(&self.account.settings().await?);
-        let answer = sts.get_caller_identity().send().await.map_err(|error| failure("sts:GetCallerIdentity", &error))?;
-        let here = answer.account().unwrap_or("unknown");
-        let what = || format!("keyroll's credentials belong to account {here}, and the playbook says {number}");
-        Ok((here != number).then(|| Problem::new(what(), "use credentials of that account, or put `account` right")))
-    }
-
     /// The problem of a user who has two keys, with the command that makes room.
     fn crowded(&self, listed: &[Listed]) -> Problem {
         let what =
-            format!("IAM user {} has {} access keys, and AWS allows {QUOTA}: there is no room for a new one", self.name, listed.len());
-        let command = |key: &Listed| format!("aws iam delete-access-key --user-name {} --access-key-id {}", self.name, key.id);
+            format!("IAM user {} has {} access keys, and AWS allows {QUOTA}: there is no room for a new one", self.0.name, listed.len());
+        let command = |key: &Listed| format!("aws iam delete-access-key --user-name {} --access-key-id {}", self.0.name, key.id);
         let idle = listed.iter().find(|key| !key.enabled).map(|key| (key, "is inactive"));
         let idle =
             idle.or_else(|| listed.iter().find(|key| key.last_used.is_none()).map(|key| (key, "was never used, as far as AWS tells")));
@@ -157,41 +123,33 @@ impl Provider for User {
     }
 
     fn describe(&self) -> String {
-        let number = self.number.as_ref().map(|number| format!(" {number}")).unwrap_or_default();
-        format!("aws_iam {}{number} user/{}", self.account.partition(), self.name)
+        format!("aws_iam {}", self.0.place())
     }
 
     async fn check(&self) -> Result<(), Vec<Problem>> {
-        if let Some(problem) = self.elsewhere().await.map_err(|failure| vec![failure.into()])? {
+        if let Some(problem) = self.0.elsewhere().await.map_err(|failure| vec![failure.into()])? {
             return Err(vec![problem]);
         }
-        let listed = self.list().await.map_err(|failure| {
-            let gone = failure.refusal() == Some(Refusal::Gone);
-            let mut problem = Problem::from(failure);
-            if gone {
-                problem.what = format!("there is no IAM user {}", self.name);
-                problem.hint = format!("check `user`, or: aws iam create-user --user-name {}", self.name);
-            }
-            vec![problem]
-        })?;
+        let listed = self.list().await.map_err(|failure| vec![self.0.unlisted(failure)])?;
         let mut found = Vec::new();
         if listed.len() >= QUOTA {
             found.push(self.crowded(&listed));
         }
-        let own = self.account.own_id().await.map_err(|failure| vec![failure.into()])?;
+        let own = self.0.account.own_id().await.map_err(|failure| vec![failure.into()])?;
         if listed.iter().any(|key| key.id.as_str() == own) {
-            let what = format!("keyroll itself uses {own}, a key of the user {} that it is to rotate: it would lock itself out", self.name);
+            let what =
+                format!("keyroll itself uses {own}, a key of the user {} that it is to rotate: it would lock itself out", self.0.name);
             found.push(Problem::new(what, "give keyroll a key or a role of its own: `credentials`, or this machine's"));
         }
         if found.is_empty() { Ok(()) } else { Err(found) }
     }
 
     async fn list(&self) -> Got<Vec<Listed>> {
-        let iam = self.iam().await?;
+        let iam = self.0.iam().await?;
         let (mut listed, mut marker) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {
-            let page = iam.list_access_keys().user_name(&self.name).set_marker(marker).send().await;
-            let page = page.map_err(|error| failure(&self.asked("ListAccessKeys"), &error))?;
+            let page = iam.list_access_keys().user_name(&self.0.name).set_marker(marker).send().await;
+            let page = page.map_err(|error| failure(&self.0.asked("ListAccessKeys"), &error))?;
             for key in page.access_key_metadata() {
                 let id = key.access_key_id().ok_or_else(|| Failure::unknown("iam:ListAccessKeys: a key without an id"))?;
                 let id = KeyId::new(id);
@@ -214,7 +172,7 @@ impl Provider for User {
     async fn identify(&self, credential: &Credential, listed: &[Listed]) -> Got<Option<(KeyId, String)>> {
         let Some(id) = credential.id.as_ref().filter(|id| listed.iter().any(|key| key.id == **id)) else { return Ok(None) };
         match self.whose(id, &credential.secret).await {
-            Ok(arn) if arn.rsplit('/').next() == Some(self.name.as_str()) => {
+            Ok(arn) if arn.rsplit('/').next() == Some(self.0.name.as_str()) => {
                 Ok(Some((id.clone(), format!("STS took a signature made with this secret for key {id} of {arn}"))))
             }
             Ok(_) => Ok(None),
@@ -224,8 +182,8 @@ impl Provider for User {
     }
 
     async fn create(&self, _: &Wanted<'_>) -> Got<Minted> {
-        let made = self.iam().await?.create_access_key().user_name(&self.name).send().await;
-        let made = made.map_err(|error| failure(&self.asked("CreateAccessKey"), &error))?;
+        let made = self.0.iam().await?.create_access_key().user_name(&self.0.name).send().await;
+        let made = made.map_err(|error| failure(&self.0.asked("CreateAccessKey"), &error))?;
         let key = made.access_key().ok_or_else(|| Failure::unknown("iam:CreateAccessKey: the answer holds no key"))?;
         Ok(Minted {
             id: KeyId::new(key.access_key_id()),
@@ -237,12 +195,12 @@ impl Provider for User {
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let key = tombstone.key().as_str();
-        let done = self.iam().await?.delete_access_key().user_name(&self.name).access_key_id(key).send().await;
-        done.map(|_| ()).map_err(|error| failure(&self.asked("DeleteAccessKey"), &error))
+        let done = self.0.iam().await?.delete_access_key().user_name(&self.0.name).access_key_id(key).send().await;
+        done.map(|_| ()).map_err(|error| failure(&self.0.asked("DeleteAccessKey"), &error))
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
-        let user = quoted(&self.name);
+        let user = quoted(&self.0.name);
         let id = key.map_or("\"$LEAKED_KEY_ID\"".to_owned(), |key| quoted(key.as_str()));
         ByHand {
             create: vec![
@@ -280,15 +238,15 @@ impl Provider for User {
 impl Switch for User {
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
         let status = if on { StatusType::Active } else { StatusType::Inactive };
-        let iam = self.iam().await?;
-        let done = iam.update_access_key().user_name(&self.name).access_key_id(key.as_str()).status(status).send().await;
-        done.map(|_| ()).map_err(|error| failure(&self.asked("UpdateAccessKey"), &error))
+        let iam = self.0.iam().await?;
+        let done = iam.update_access_key().user_name(&self.0.name).access_key_id(key.as_str()).status(status).send().await;
+        done.map(|_| ()).map_err(|error| failure(&self.0.asked("UpdateAccessKey"), &error))
     }
 }
 
 #[async_trait]
 impl Usage for User {
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
-        self.last_used_by(&self.iam().await?, key).await
+        self.last_used_by(&self.0.iam().await?, key).await
     }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     kit::{self, Dead, by_a_person},
-    speech,
+    mistral, speech,
 };
 use crate::{
     adapters::{
@@ -182,7 +182,7 @@ pub const HUGGING_FACE: Vendor = vendor!(
     }
 );
 
-/// Mistral without its admin API, which is in beta. <https://docs.mistral.ai/api/>
+/// Mistral without its Admin API (`mistral`), which is in beta. <https://docs.mistral.ai/api/>
 pub const MISTRAL: Vendor = vendor!(
     "API keys of a Mistral workspace, made by a person",
     "https://docs.mistral.ai/api/",
@@ -192,7 +192,7 @@ pub const MISTRAL: Vendor = vendor!(
         page: "https://console.mistral.ai/api-keys",
         base: "https://api.mistral.ai/v1",
         probe: "/models",
-        dead: &[Dead::saying(401, "/detail", "Unauthorized"), Dead::saying(401, "/message", "Unauthorized")],
+        dead: mistral::DEAD,
         chat: Some("/chat/completions"),
         revoke: None,
     }

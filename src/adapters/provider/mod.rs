@@ -2,14 +2,18 @@
 
 pub mod anthropic;
 pub mod aws_iam;
+pub mod azure_openai;
+pub mod bedrock;
 pub mod by_person;
 pub mod cloudflare;
 pub mod datadog;
 pub mod fireworks;
 pub mod gemini;
 pub mod http;
+mod iam_user;
 pub mod kit;
 pub mod litellm;
+pub mod mistral;
 pub mod openai;
 pub mod openai_admin;
 mod openai_api;
@@ -30,10 +34,12 @@ pub fn all() -> Vec<Vendor> {
         openai_admin::VENDOR,
         anthropic::VENDOR,
         gemini::VENDOR,
+        azure_openai::VENDOR,
         openrouter::VENDOR,
         litellm::VENDOR,
         xai::VENDOR,
         fireworks::VENDOR,
+        mistral::VENDOR,
         by_person::MISTRAL,
         by_person::GROQ,
         by_person::COHERE,
@@ -47,6 +53,7 @@ pub fn all() -> Vec<Vendor> {
         sendgrid::VENDOR,
         twilio::VENDOR,
         aws_iam::VENDOR,
+        bedrock::VENDOR,
         vault_approle::VENDOR,
         http::VENDOR,
     ]

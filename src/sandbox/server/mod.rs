@@ -27,7 +27,7 @@ use crate::secret::Secret;
 pub struct Call {
     /// `GET`.
     pub method: String,
-    /// From the root.
+    /// From the root. AWS's query protocol has one path for all; there it is the action: `/CreateUser`.
     pub path: String,
     /// The query; of a name that stands twice, the last.
     pub query: HashMap<String, String>,
@@ -60,6 +60,8 @@ impl Call {
 pub enum Answer {
     /// JSON.
     Json(StatusCode, Value),
+    /// XML.
+    Xml(StatusCode, String),
     /// Server-sent events, each as one piece.
     Events(Vec<String>),
 }
@@ -206,14 +208,16 @@ async fn answer<W: Standin>(State(app): State<App<W>>, ConnectInfo(cut): Connect
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, LONGEST).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let query = parts.uri.query().unwrap_or_default().as_bytes();
+    let body = read(&parts.headers, &body);
+    let action = body["Action"].as_str().filter(|_| parts.uri.path() == "/");
     let call = Call {
         method: parts.method.to_string(),
-        path: parts.uri.path().to_owned(),
+        path: action.map_or_else(|| parts.uri.path().to_owned(), |action| format!("/{action}")),
         lists: url::form_urlencoded::parse(query)
             .filter_map(|(name, value)| Some((name.strip_suffix("[]")?.to_owned(), value.into_owned())))
             .collect(),
         query: url::form_urlencoded::parse(query).into_owned().collect(),
-        body: read(&parts.headers, &body),
+        body,
         headers: parts.headers,
     };
     let (fault, injected) = {
@@ -276,6 +280,7 @@ fn reply(answer: Answer) -> Response {
     match answer {
         Answer::Json(status, Value::Null) => status.into_response(),
         Answer::Json(status, body) => (status, axum::Json(body)).into_response(),
+        Answer::Xml(status, text) => (status, [(header::CONTENT_TYPE, "text/xml")], text).into_response(),
         Answer::Events(pieces) => {
             let pieces = futures_util::stream::iter(pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece))));
             ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(pieces)).into_response()
@@ -287,6 +292,7 @@ fn reply(answer: Answer) -> Response {
 fn halved(answer: Answer) -> Response {
     let (status, kind, text) = match answer {
         Answer::Json(status, body) => (status, "application/json", body.to_string()),
+        Answer::Xml(status, text) => (status, "text/xml", text),
         Answer::Events(pieces) => (StatusCode::OK, "text/event-stream", pieces.concat()),
     };
     let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);

@@ -1,6 +1,8 @@
 //! What vendors' APIs look like from outside, each after its own reference.
 
 pub mod anthropic;
+pub mod azure_openai;
+pub mod bedrock;
 pub mod by_person;
 pub mod cloudflare;
 pub mod cloudflare_account;
@@ -10,6 +12,7 @@ pub mod fireworks;
 pub mod gemini;
 pub mod gemini_bound;
 pub mod litellm;
+pub mod mistral;
 pub mod new_api;
 pub mod openrouter;
 pub mod relay_litellm;

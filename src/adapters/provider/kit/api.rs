@@ -47,7 +47,15 @@ impl Api {
     /// # Errors
     /// Where `base_url` is no address.
     pub fn new(ctx: &Ctx, base_url: &str, login: impl Login + 'static, manner: Manner) -> Result<Self, Fault> {
-        Ok(Self { ctx: ctx.clone(), login: Arc::new(login), manner, base: address("base_url", base_url)? })
+        Self::with(ctx, base_url, Arc::new(login), manner)
+    }
+
+    /// The same for a login that the playbook chooses.
+    ///
+    /// # Errors
+    /// Those of [`Api::new`].
+    pub fn with(ctx: &Ctx, base_url: &str, login: Arc<dyn Login>, manner: Manner) -> Result<Self, Fault> {
+        Ok(Self { ctx: ctx.clone(), login, manner, base: address("base_url", base_url)? })
     }
 
     /// The login, for a person's own commands.

@@ -45,7 +45,8 @@ impl Sent {
     }
 }
 
-fn sensitive(text: &str, at: &SecretRef) -> Got<HeaderValue> {
+/// The text as a header's value that nothing prints; it was made of what stands at `at`.
+pub(super) fn sensitive(text: &str, at: &SecretRef) -> Got<HeaderValue> {
     let unfit = |_| {
         let what = format!("the value of {at} cannot be sent in a header");
         Failure::refused(Refusal::Invalid, None, what).hint("look for a newline at its end")

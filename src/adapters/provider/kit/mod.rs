@@ -5,6 +5,7 @@
 mod api;
 mod by_hand;
 mod by_person;
+mod entra;
 mod json;
 mod key;
 mod life;
@@ -17,6 +18,7 @@ pub use self::{
     api::{Api, Manner},
     by_hand::{Rest, by_hand},
     by_person::{by_a_person, digest_id},
+    entra::Entra,
     json::{present, sorted},
     key::in_header,
     life::{Dead, deleted, life, says},
