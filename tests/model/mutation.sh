@@ -13,6 +13,8 @@ mkdir -p "$place/src" "$place/tests" "$place/.cargo"
 rm -rf "$place"/src/* "$place"/tests/*
 cp -r src/ids.rs src/protocol src/record src/rotation.rs "$place/src/"
 cp -r tests/protocol tests/model tests/proptest-regressions "$place/tests/"
+mkdir -p "$place/tests/common"
+cp tests/common/figure.rs "$place/tests/common/"
 cp .cargo/mutants.toml "$place/.cargo/"
 cp Cargo.lock "$place/"
 printf '//! The pure core.\npub mod ids;\npub mod protocol;\npub mod record;\npub mod rotation;\n' >"$place/src/lib.rs"
