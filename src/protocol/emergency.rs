@@ -78,8 +78,9 @@ fn off_the_old(s: &State, doubtful: bool) -> State {
     match s.phase {
         Create | Stray(None) | Probe | Promote(_) | Converge(_) | Rollout(_) | Fence | Discard | All => State { aborting: false, ..*s },
         Verify(i) => rolled_out(s, i),
-        Grace | Idle | Disable | Watch | Soak | BackEnable if doubtful => State { off: false, ..to(s, All) },
-        Delete if s.stand == Stand::Idle && doubtful => State { off: false, ..to(s, All) },
+        // Nobody is asked about such a doubt while the old key is off: it is enabled first.
+        Grace | Idle | Disable | Watch | Soak | BackEnable if doubtful => to(s, All),
+        Delete if s.stand == Stand::Idle && doubtful => to(s, All),
         // Everybody proved the new key once.
         Grace | Idle | Disable | Watch | Soak | BackEnable | Delete => State { off: false, due: true, ..to(s, ProveDead) },
         ByHand => hold(s, Why::RevokeByHand),

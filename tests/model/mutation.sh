@@ -23,7 +23,7 @@ line() { grep -m1 "^$1 = " Cargo.toml; }
   printf '[package]\nname = "keyroll"\nversion = "0.1.0"\nedition = "2024"\n[workspace]\n[features]\nmutants = []\n[dependencies]\n'
   for name in serde thiserror ulid chrono fastrand; do line "$name"; done
   printf '[dev-dependencies]\n'
-  for name in stateright arrayvec ahash insta proptest; do line "$name"; done
+  for name in stateright arrayvec ahash insta proptest serde_json; do line "$name"; done
   sed -n '/^\[profile.dev\]/,/^\[profile.release\]/p' Cargo.toml | sed '$d'
 } >"$place/Cargo.toml"
 

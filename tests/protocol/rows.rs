@@ -376,3 +376,12 @@ fn journals_of_before_still_fold() {
     let back = Walk::new(PLAIN).saw(Query::Consumer(New, 0), Answer::Bad).lost(Restore(0));
     assert_eq!(back.saw(Query::Current(0), Answer::Yes).next(), Intend(Rollout(Old, 0)));
 }
+
+/// Nobody wrote down then that a provider deletes by id, nor that keyroll makes the keys: it always was so.
+#[test]
+fn rules_of_before_lack_what_was_always_so() {
+    let mut written = serde_json::to_value(PLAIN).unwrap();
+    let fields = written.as_object_mut().unwrap();
+    assert!(fields.remove("revokes").is_some() && fields.remove("by_person").is_some());
+    assert_eq!(serde_json::from_value::<Rules>(written).unwrap(), PLAIN);
+}
