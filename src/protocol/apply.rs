@@ -26,7 +26,7 @@ pub fn apply(s: &State, event: &Event) -> Result<State, Illegal> {
     let wanted = decide(s);
     let illegal = Illegal { wanted, got: *event };
     let next = match (wanted, *event) {
-        (_, Event::Waited(Pause::Revoke)) if s.owes() && !s.due => Some(State { due: true, ..*s }),
+        (_, Event::Waited(Pause::Revoke)) if s.owes() && !s.due => Some(waited(s, Pause::Revoke)),
         (Action::Intend(Effect::Delete(role)), Event::Intended(b)) if b == Effect::Delete(role) && s.forced(role) => {
             Some(emergency::begun(s, role))
         }
@@ -127,9 +127,8 @@ fn went_on(s: &State, why: Why) -> State {
         // Nor that nothing has landed yet: the store is read once more.
         (Phase::Fence, Why::CannotFence) => State { stand: Stand::Unsure, ..*s },
         // A person looked: the key that cannot be told from others is left alone.
-        (Phase::Create, Why::CannotSettle) => again(&State { tries: 0, murky: true, ..*s }),
+        (Phase::Create, Why::CannotSettle | Why::NoNewKey) => again(&State { tries: 0, ..*s }),
         (Phase::Sweep(end), Why::CannotSettle) => to(s, Phase::Ended(end)),
-        (Phase::Create, Why::NoNewKey) => again(&State { tries: 0, ..*s }),
         _ => *s,
     }
 }
@@ -170,7 +169,7 @@ fn done(s: &State, effect: Effect) -> State {
             _ => State { stand: Stand::Unsure, ..to(s, Phase::Create) },
         },
         Effect::Delete(Role::New) if s.phase == Phase::BackDelete => finish(&State { minted: false, ..*s }, End::RolledBack),
-        Effect::Delete(Role::New) => again(&State { minted: false, ..*s }),
+        Effect::Delete(Role::New) => again(s),
         // Only an emergency deletes it, and that is not the main line's.
         Effect::Delete(Role::Former) => *s,
     }
@@ -277,7 +276,6 @@ fn saw(s: &State, query: Query, answer: Answer) -> Option<State> {
             to(s, if keeps(Rule::GraceBack) { Phase::BackGrace } else { Phase::BackDelete })
         }
         (Query::Everyone(_), Yes) if s.phase == Phase::All => emergency::everybody_is_off(s),
-        (Query::Everyone(_), No | Bad) if s.phase == Phase::All => hold(s, Why::NotVerified),
         (Query::Everyone(_), Yes) => State { proof: Proof::Instances, ..*s },
         (Query::Everyone(Role::New), Bad) => back(s),
         (Query::Everyone(Role::New), No) => missing(s),

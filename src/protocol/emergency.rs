@@ -60,13 +60,10 @@ fn off_the_new(s: &State, old_leaked: bool) -> State {
     let home = s.rules.kind == Kind::Rotate && !old_leaked && !s.must_replace() && !s.once_off && !over;
     match s.phase {
         // No store ever served it: it is deleted as any key of a failed attempt.
-        Probe | Discard | Promote(0) if s.touched == 0 => {
-            let discard = if s.phase == Discard { *s } else { to(s, Discard) };
-            State { new_leak: Debt::None, ..discard }
-        }
+        Discard => State { new_leak: Debt::None, ..*s },
+        Probe | Promote(0) if s.touched == 0 => State { new_leak: Debt::None, ..to(s, Discard) },
         // A lost write of it may still land: the fence stands first. Elsewhere the next key's own write is the fence.
         Fence if home => State { aborting: true, ..*s },
-        Discard => State { aborting: s.aborting && home, ..*s },
         BackRestore(_) | BackRollout(_) | BackVerify if home => *s,
         // Everybody proved the old key already.
         BackGrace | BackDelete | BackDead if home => State { due: true, ..to(s, BackDead) },
@@ -81,8 +78,9 @@ fn off_the_old(s: &State, doubtful: bool) -> State {
     match s.phase {
         Create | Stray(None) | Probe | Promote(_) | Converge(_) | Rollout(_) | Fence | Discard | All => State { aborting: false, ..*s },
         Verify(i) => rolled_out(s, i),
-        Grace | Idle | Disable | Watch | Soak | BackEnable if doubtful => State { off: false, ..to(s, All) },
-        Delete if s.stand == Stand::Idle && doubtful => State { off: false, ..to(s, All) },
+        // Nobody is asked about such a doubt while the old key is off: it is enabled first.
+        Grace | Idle | Disable | Watch | Soak | BackEnable if doubtful => to(s, All),
+        Delete if s.stand == Stand::Idle && doubtful => to(s, All),
         // Everybody proved the new key once.
         Grace | Idle | Disable | Watch | Soak | BackEnable | Delete => State { off: false, due: true, ..to(s, ProveDead) },
         ByHand => hold(s, Why::RevokeByHand),
@@ -172,7 +170,7 @@ pub(super) fn paid(s: &State, role: Role) -> State {
             State { former: (if left > s.later { Debt::Owed } else { Debt::Later }, left), ..*s }
         }
         Role::Former => State { former: (Debt::Paid, 0), ..*s },
-        Role::Old => with(&State { rules: super::state::Rules { kind: Kind::Replace, ..s.rules }, off: false, ..*s }, role, Debt::Paid),
+        Role::Old => with(&State { rules: super::state::Rules { kind: Kind::Replace, ..s.rules }, ..*s }, role, Debt::Paid),
         _ => with(s, role, Debt::Paid),
     }
 }

@@ -13,6 +13,8 @@ mkdir -p "$place/src" "$place/tests" "$place/.cargo"
 rm -rf "$place"/src/* "$place"/tests/*
 cp -r src/ids.rs src/protocol src/record src/rotation.rs "$place/src/"
 cp -r tests/protocol tests/model tests/proptest-regressions "$place/tests/"
+mkdir -p "$place/tests/common"
+cp tests/common/figure.rs "$place/tests/common/"
 cp .cargo/mutants.toml "$place/.cargo/"
 cp Cargo.lock "$place/"
 printf '//! The pure core.\npub mod ids;\npub mod protocol;\npub mod record;\npub mod rotation;\n' >"$place/src/lib.rs"
@@ -21,7 +23,7 @@ line() { grep -m1 "^$1 = " Cargo.toml; }
   printf '[package]\nname = "keyroll"\nversion = "0.1.0"\nedition = "2024"\n[workspace]\n[features]\nmutants = []\n[dependencies]\n'
   for name in serde thiserror ulid chrono fastrand; do line "$name"; done
   printf '[dev-dependencies]\n'
-  for name in stateright arrayvec ahash insta proptest; do line "$name"; done
+  for name in stateright arrayvec ahash insta proptest serde_json; do line "$name"; done
   sed -n '/^\[profile.dev\]/,/^\[profile.release\]/p' Cargo.toml | sed '$d'
 } >"$place/Cargo.toml"
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyroll::{
     ids::InstanceId,
-    protocol::{Answer, ILL_PASSES, Jury, Showing, left, short},
+    protocol::{Answer, Handed, ILL_PASSES, Jury, Showing, Unfit, fit, left, serves, short},
 };
 
 const fn secs(n: u64) -> Duration {
@@ -80,4 +80,51 @@ fn the_clock_that_says_the_least_has_passed_is_believed() {
     assert_eq!(left(secs(60), [secs(10), secs(50)]), secs(50));
     assert_eq!(left(secs(60), [secs(61), secs(70)]), secs(0));
     assert_eq!(left(secs(60), []), secs(60));
+}
+
+/// Over every combination of facts: nothing but a working key that is listed, new and nobody's is taken, and what is said is so.
+#[test]
+fn a_value_is_taken_only_where_everything_is_known_of_it() {
+    let mut taken = 0;
+    for bits in 0..8u8 {
+        let [proved, had, before] = std::array::from_fn(|bit| bits & (1 << bit) != 0);
+        for works in [None, Some(false), Some(true)] {
+            let handed = Handed { proved, had, before, works };
+            match fit(handed) {
+                Ok(()) => {
+                    taken += 1;
+                    assert!(proved && !had && !before && works == Some(true), "{handed:?}");
+                }
+                // A person hears first what is wrong with their key, and only then what nobody could find out about it.
+                Err(Unfit::Had) => assert!(had, "{handed:?}"),
+                Err(Unfit::Refused) => assert!(!had && works == Some(false), "{handed:?}"),
+                Err(Unfit::Unclear) => assert!(!had && works.is_none(), "{handed:?}"),
+                Err(Unfit::Unlisted) => assert!(!had && works == Some(true) && !proved, "{handed:?}"),
+                Err(Unfit::Before) => assert!(!had && works == Some(true) && proved && before, "{handed:?}"),
+            }
+        }
+    }
+    assert_eq!(taken, 1);
+}
+
+#[test]
+fn a_request_serves_its_purpose_alive_in_time_and_in_pieces_to_its_end() {
+    for pieces in [None, Some(None), Some(Some(0)), Some(Some(1)), Some(Some(2))] {
+        for alive in [false, true] {
+            for took in [9, 10, 11] {
+                let said = serves(alive, pieces, secs(took), secs(10));
+                let missing = match pieces {
+                    _ if !alive => Some("did not serve"),
+                    Some(None) => Some("broke off"),
+                    Some(Some(0 | 1)) => Some("one piece"),
+                    _ => (took == 11).then_some("11000 ms"),
+                };
+                match (&said, missing) {
+                    (Ok(()), None) => {}
+                    (Err(said), Some(missing)) if said.contains(missing) => {}
+                    _ => panic!("{said:?} of {alive}, {pieces:?}, {took} s"),
+                }
+            }
+        }
+    }
 }

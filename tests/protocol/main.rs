@@ -4,12 +4,14 @@ mod bounds;
 mod explore;
 #[path = "../common/figure.rs"]
 mod figure;
+mod holds;
 mod jury;
 mod leak;
 mod rows;
 mod safety;
 mod settle;
 mod sweep;
+mod turns;
 mod walks;
 mod ways_back;
 

@@ -368,10 +368,20 @@ fn journals_of_before_still_fold() {
     let by_hand = Walk::new(Rules { proved: false, ..PLAIN }).until(Wait(Pause::Grace)).event(Event::Waited(Pause::Grace));
     by_hand.event(Event::Asked(Ask::GoOn)).ends(End::Done);
     let install = Walk::new(Rules { kind: Kind::Install, ..PLAIN }).until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No);
-    let told = install.held(Why::CannotFence).asked(Ask::GoOn).event(Event::Intended(Delete(New))).ends(End::Done);
-    assert_eq!(done(&told)[..2], [Delete(New), Create]);
+    let install = install.held(Why::CannotFence).asked(Ask::GoOn).event(Event::Intended(Delete(New)));
+    assert_eq!(install.state.touched, 0);
+    assert_eq!(done(&install.ends(End::Done))[..2], [Delete(New), Create]);
     let fence = Walk::new(PLAIN).until(Do(Promote(0))).resumed().saw(Query::Current(0), Answer::No).lost(Restore(0));
     assert_eq!(fence.saw(Query::Current(0), Answer::Yes).next(), Intend(Delete(New)));
     let back = Walk::new(PLAIN).saw(Query::Consumer(New, 0), Answer::Bad).lost(Restore(0));
     assert_eq!(back.saw(Query::Current(0), Answer::Yes).next(), Intend(Rollout(Old, 0)));
+}
+
+/// Nobody wrote down then that a provider deletes by id, nor that keyroll makes the keys: it always was so.
+#[test]
+fn rules_of_before_lack_what_was_always_so() {
+    let mut written = serde_json::to_value(PLAIN).unwrap();
+    let fields = written.as_object_mut().unwrap();
+    assert!(fields.remove("revokes").is_some() && fields.remove("by_person").is_some());
+    assert_eq!(serde_json::from_value::<Rules>(written).unwrap(), PLAIN);
 }

@@ -71,6 +71,20 @@ fn where_not_everything_could_be_read_nothing_is_deleted() {
     }
 }
 
+#[test]
+fn what_a_create_of_ours_may_have_made_is_nobodys_leftover() {
+    for key in all().into_iter().filter(|key| key.intended && !key.recorded && !key.tombstoned && !key.open && !key.kept) {
+        let expected = match (key.current, key.older) {
+            (Seen::Yes, _) => Fate::InUse,
+            (_, Seen::Yes) => Fate::Claimed,
+            _ if key.used => Fate::Claimed,
+            (Seen::No, Seen::No) => Fate::Delete(Because::HalfDone),
+            _ => Fate::Unclear,
+        };
+        assert_eq!(fate(&key), expected, "{key:?}");
+    }
+}
+
 /// After a leak of an admin key a person may have a key killed only where nothing at all explains it.
 #[test]
 fn nobody_is_asked_about_a_key_that_something_explains() {

@@ -2,8 +2,8 @@
 
 use crate::figure::figure;
 use keyroll::protocol::{
-    Action, Answer, Ask, Debt, Effect, End, Event, Kind, OnTimeout, Pause, Phase, Role, Rules, Stand, State, Why, allows, apply, decide,
-    gated,
+    Action, Answer, Ask, Debt, Effect, End, Event, Kind, OnTimeout, Pause, Phase, Proof, Query, Role, Rules, Stand, State, Why, allows,
+    apply, decide, gated,
 };
 use proptest::prelude::*;
 
@@ -71,6 +71,29 @@ fn at_the_end(mut state: State) -> Result<(State, Vec<Why>), String> {
     Err(format!("no end from {start:?}; it stands at {state:?}"))
 }
 
+/// A closed window holds back the beginning of each risky step forward, with the proof that belongs to it; never the way back, nor an emergency.
+fn gate(state: &State) -> Result<(), String> {
+    let next = decide(state);
+    let risky = |action| {
+        use Effect::{Create, Delete, Disable, Promote, Rollout};
+        matches!(action, Action::Intend(Create | Promote(_) | Rollout(Role::New, _) | Disable | Delete(Role::Old)))
+    };
+    let proves = matches!(next, Action::Look(Query::Unused | Query::Everyone(Role::New) | Query::Stores(Role::New)));
+    let gated = gated(state);
+    if risky(next) && !state.emergency() && !gated {
+        return Err(format!("{next:?} begins while the window is closed: {state:?}"));
+    }
+    if gated && (state.emergency() || !risky(next) && !proves) {
+        return Err(format!("{next:?} waits for a window: {state:?}"));
+    }
+    if let Ok(after) = apply(state, &Event::Gated)
+        && (after.proof != Proof::None || State { proof: state.proof, ..after } != *state)
+    {
+        return Err(format!("a closed window changes more than the proof, or keeps it: {state:?}"));
+    }
+    Ok(())
+}
+
 fn ends(state: State) -> Result<(End, Vec<Why>), String> {
     let (state, holds) = at_the_end(state)?;
     state.ended().map(|end| (end, holds)).ok_or_else(|| "no end".into())
@@ -84,6 +107,7 @@ fn the_law_holds_and_no_state_is_a_dead_end() {
         for (state, ()) in explore(rules) {
             states += 1;
             law(&state, &events).unwrap_or_else(|broken| panic!("{broken}"));
+            gate(&state).unwrap_or_else(|broken| panic!("{broken}"));
             let (_, holds) = ends(state).unwrap_or_else(|stuck| panic!("{stuck}"));
             assert!(holds.len() <= 3, "a person is asked again and again: {holds:?} from {state:?}");
             assert!(decide(&state) != Action::Stop || state.ended().is_some() || state.held.is_some(), "stopped for nothing: {state:?}");
@@ -102,7 +126,9 @@ fn the_law_holds_in_an_emergency_too_and_every_debt_is_paid_in_the_end() {
         for (state, Leaking) in explore::<Leaking>(rules) {
             states += 1;
             law(&state, &events).unwrap_or_else(|broken| panic!("{broken}"));
+            gate(&state).unwrap_or_else(|broken| panic!("{broken}"));
             assert!(decide(&state) != Action::Stop || state.ended().is_some() || state.held.is_some(), "stopped for nothing: {state:?}");
+            assert!(!state.off || state.old_leak == Debt::None, "a leaked key that could be switched on again: {state:?}");
             if state.ended().is_none() {
                 paid(state).unwrap_or_else(|broken| panic!("{broken}"));
             }
@@ -153,6 +179,7 @@ proptest! {
         let mut state = State::start(rules);
         for choice in choices {
             law(&state, &events).map_err(TestCaseError::fail)?;
+            gate(&state).map_err(TestCaseError::fail)?;
             ends(state).map_err(TestCaseError::fail)?;
             let nexts = nexts(&state);
             if nexts.is_empty() {
