@@ -90,7 +90,7 @@ async fn every_pair_of_kills_leaves_nothing_behind() {
             pairs
         })
     });
-    let pairs: Vec<usize> = seconds.buffered(4).map(|pairs| pairs.expect("what went wrong is said above")).collect().await;
+    let pairs: Vec<usize> = seconds.buffered(8).map(|pairs| pairs.expect("what went wrong is said above")).collect().await;
     let total: usize = pairs.iter().sum();
     figure("crash, pairs of SIGKILL", format!("{total} on the main road, before and after each record"));
     assert!(pairs.ends_with(&[0]) && total > 400, "{total} pairs only, or the road has more than {LONGEST} records: {pairs:?}");
