@@ -16,10 +16,14 @@ mod aws;
 mod common;
 mod deaths;
 mod network;
+mod openai;
 mod permissions;
 mod postgres;
 #[path = "../contracts/provider.rs"]
 mod provider;
+#[allow(dead_code)]
+#[path = "../contracts/provider_bench.rs"]
+mod provider_bench;
 mod rotation;
 #[path = "../contracts/store.rs"]
 mod store;
