@@ -56,7 +56,10 @@ pub async fn run() {
     let world = build::build(&book, &Registry::builtin(), &ctx).unwrap();
     let clock = System::new();
     let (mut rotation, mut lease) = match journal.entries().await.unwrap().pop() {
-        Some(entry) => batch::take(&journal, &clock, &entry.rotation, &mut Blind).await.unwrap().expect("it is open"),
+        Some(entry) => match batch::take(&journal, &clock, &entry.rotation, &mut Blind).await.unwrap() {
+            Some(open) => open,
+            None => return,
+        },
         None => begin(&world, &book, &clock, &journal).await,
     };
     let stop = CancellationToken::new();

@@ -16,7 +16,7 @@ use crate::{
     common::figure::figure,
     network::{
         scene::{Kind, Manner, Scene, both},
-        tap::Blow,
+        tap::{Blow, Request},
         toxi::Toxic,
     },
 };
@@ -27,27 +27,49 @@ const AT_ONCE: usize = 16;
 const LEASE: &str = "3";
 const DEADLINE: Duration = Duration::from_secs(120);
 
+/// More effects than a rotation has.
+const EFFECTS: usize = 12;
+
+/// A request, just before its effect or between the effect and its record.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    at: usize,
+    answered: bool,
+}
+
 /// One rotation whose process is struck.
 #[derive(Clone, Copy, Debug)]
 struct Death {
     kind: Kind,
     shared: bool,
     manner: Manner,
-    answered: bool,
-    at: usize,
+    moment: Moment,
     signal: Signal,
 }
 
-/// The scene's keyroll with a blow aimed at it. None: it ended before the blow fell.
-async fn struck(scene: &Scene, words: &[&str], death: Death) -> Option<tokio::process::Child> {
+/// The scene's keyroll with a blow aimed at it, or how it ended before the blow fell.
+async fn struck(
+    scene: &Scene,
+    words: &[&str],
+    which: fn(&Request) -> bool,
+    moment: Moment,
+    signal: Signal,
+) -> Result<tokio::process::Child, Option<i32>> {
     let ((tell, whom), fell) = (watch::channel(None), Arc::new(Notify::new()));
-    scene.tap.aim(Blow { at: death.at, answered: death.answered, signal: death.signal, whom, fell: fell.clone() });
+    scene.tap.aim(Blow { which, at: moment.at, answered: moment.answered, signal, whom, fell: fell.clone() });
     let mut child = scene.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     tell.send_replace(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     tokio::select! {
-        () = fell.notified() => Some(child),
-        ended = child.wait() => ended.expect("waited for").signal().map(|_| child),
+        () = fell.notified() => Ok(child),
+        ended = child.wait() => {
+            let ended = ended.expect("waited for");
+            if ended.signal().is_some() { Ok(child) } else { Err(ended.code()) }
+        }
     }
+}
+
+async fn killed(mut child: tokio::process::Child, story: &str) {
+    assert_eq!(child.wait().await.expect("waited for").signal(), Some(9), "{story}: it was killed");
 }
 
 /// Goes on until it is over.
@@ -75,13 +97,12 @@ impl Death {
         let story = format!("{self:?}");
         let scene = Scene::new(self.kind, self.manner, Toxic::Late, self.shared.then_some(LEASE), true).await;
         let playbook = scene.playbook().display().to_string();
-        let Some(mut child) = struck(&scene, &["run", &playbook], self).await else { return false };
+        let Ok(child) = struck(&scene, &["run", &playbook], |_| true, self.moment, self.signal).await else { return false };
         if self.signal == Signal::KILL {
-            let status = child.wait().await.expect("waited for");
-            assert_eq!(status.signal(), Some(9), "{story}: it was killed");
-        }
-        finish(&scene, &story).await;
-        if self.signal == Signal::STOP {
+            killed(child, &story).await;
+            finish(&scene, &story).await;
+        } else {
+            finish(&scene, &story).await;
             let (version, live) = (scene.world.stored(&scene.name).await, scene.world.live(&scene.name).await);
             let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it is only stopped");
             kill_process(pid, Signal::CONT).expect("it is there");
@@ -104,7 +125,8 @@ impl Death {
 async fn all(of: Vec<Death>) -> usize {
     let mut count = 0;
     for death in of {
-        let happens = futures_util::stream::iter(1..).map(|at| tokio::spawn(Death { at, ..death }.happens()));
+        let at = |at| Death { moment: Moment { at, ..death.moment }, ..death };
+        let happens = futures_util::stream::iter(1..).map(|nth| tokio::spawn(at(nth).happens()));
         let happened = happens.buffered(AT_ONCE).take_while(|happened| std::future::ready(!matches!(happened, Ok(false))));
         let happened: Vec<_> = happened.collect().await;
         assert!(happened.iter().all(Result::is_ok), "{death:?}: what went wrong is said above");
@@ -113,11 +135,43 @@ async fn all(of: Vec<Death>) -> usize {
     count
 }
 
-const KILL: Death = Death { kind: Kind::Vault, shared: false, manner: Manner::Follows, answered: false, at: 0, signal: Signal::KILL };
+/// Killed at one effect, and the process that goes on at another one. How many such seconds there were.
+async fn pairs(kind: Kind, shared: bool, first: Moment) -> usize {
+    let mut count = 0;
+    for answered in [false, true] {
+        for at in 1.. {
+            let second = Moment { at, answered };
+            let story = format!("{kind:?}, shared: {shared}: {first:?}, then {second:?}");
+            let scene = Scene::new(kind, Manner::Follows, Toxic::Late, shared.then_some(LEASE), true).await;
+            let playbook = scene.playbook().display().to_string();
+            let Ok(child) = struck(&scene, &["run", &playbook], Request::is_effect, first, Signal::KILL).await else { return count };
+            killed(child, &story).await;
+            let late = Instant::now() + DEADLINE;
+            let again = loop {
+                match struck(&scene, &["resume"], Request::is_effect, second, Signal::KILL).await {
+                    // The dead one's lease has to lapse.
+                    Err(Some(4..=6)) if Instant::now() < late => tokio::time::sleep(Duration::from_millis(300)).await,
+                    end => break end,
+                }
+            };
+            let Ok(child) = again else { break };
+            killed(child, &story).await;
+            finish(&scene, &story).await;
+            scene.assert_sound(false, &story).await;
+            let chain = scene.keyroll(&["audit", "verify"]).await;
+            assert_eq!(chain.code, 0, "{story}: {}", chain.said);
+            count += 1;
+        }
+    }
+    count
+}
+
+const KILL: Death =
+    Death { kind: Kind::Vault, shared: false, manner: Manner::Follows, moment: Moment { at: 0, answered: false }, signal: Signal::KILL };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_request_leaves_nothing_behind() {
-    let answered = Death { answered: true, ..KILL };
+    let answered = Death { moment: Moment { at: 0, answered: true }, ..KILL };
     let deaths = vec![
         KILL,
         answered,
@@ -128,6 +182,21 @@ async fn a_kill_at_any_request_leaves_nothing_behind() {
     let kills = all(deaths).await;
     figure("SIGKILL at every request", format!("{kills}, real Vault and moto, SQLite and PostgreSQL, before and after each effect"));
     assert!(kills > 150, "{kills} kills only");
+}
+
+#[ignore = "takes minutes"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pair_of_kills_at_any_two_effects_leaves_nothing_behind() {
+    let both = [false, true];
+    let firsts = both.into_iter().flat_map(|answered| (1..=EFFECTS).map(move |at| Moment { at, answered }));
+    let all = firsts.flat_map(|first| [(Kind::Vault, false, first), (Kind::Aws, true, first)]);
+    let counts = futures_util::stream::iter(all)
+        .map(|(kind, shared, first)| tokio::spawn(async move { (first.at, pairs(kind, shared, first).await) }));
+    let counts: Vec<_> = counts.buffer_unordered(AT_ONCE).map(|count| count.expect("what went wrong is said above")).collect().await;
+    assert!(counts.iter().all(|(at, count)| *at < EFFECTS || *count == 0), "a rotation has more effects than {EFFECTS}");
+    let total: usize = counts.iter().map(|(_, count)| count).sum();
+    figure("pairs of SIGKILL at effects", format!("{total}, real Vault with SQLite and moto with PostgreSQL"));
+    assert!(total > 60, "{total} pairs only: {counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,6 +26,19 @@ pub struct Request {
     pub body: String,
 }
 
+impl Request {
+    /// Whether it changes anything at the provider or in a store.
+    pub fn is_effect(&self) -> bool {
+        let reads = ["Get", "List", "Describe", "Simulate", "Batch"];
+        let asks = ["/lookup", "/login", "/sys/capabilities"];
+        if self.action.is_empty() {
+            !matches!(self.method.as_str(), "GET" | "LIST") && !asks.iter().any(|path| self.path.contains(path))
+        } else {
+            !reads.iter().any(|verb| self.action.starts_with(verb))
+        }
+    }
+}
+
 /// What is struck, and by what.
 pub struct Strike {
     /// The request that begins it.
@@ -39,9 +52,11 @@ pub struct Strike {
     pub lasting: bool,
 }
 
-/// A process gets a signal when its `at`-th request is asked, or when it is answered: exactly between two effects, or between an effect
+/// A process gets a signal when its `at`-th request of a kind is asked, or when it is answered: exactly between two effects, or between an effect
 /// and the record of it.
 pub struct Blow {
+    /// Which requests are counted.
+    pub which: fn(&Request) -> bool,
     /// The first one is 1.
     pub at: usize,
     /// The server has done what was asked.
@@ -98,10 +113,11 @@ impl Tap {
     }
 
     /// The blow, the first time that its request comes.
-    fn falls(&self) -> Option<Arc<Blow>> {
+    fn falls(&self, request: &Request) -> Option<Arc<Blow>> {
         let mut state = self.state.lock().expect("no panic");
+        let at = state.blow.as_ref().filter(|blow| (blow.which)(request))?.at;
         state.asked += 1;
-        if state.blow.as_ref().is_some_and(|blow| blow.at == state.asked) { state.blow.take() } else { None }
+        if at == state.asked { state.blow.take() } else { None }
     }
 
     /// How many requests were struck, and how many creates were seen.
@@ -154,7 +170,7 @@ impl Tap {
                             // toxiproxy resets only connections that were made after it was told to.
                             server = TcpStream::connect(self.upstream).await?;
                         }
-                        match self.falls() {
+                        match self.falls(&request) {
                             Some(blow) if blow.answered => awaited = Some(blow),
                             Some(blow) => blow.fall().await?,
                             None => {}
