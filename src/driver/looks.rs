@@ -13,15 +13,13 @@ use crate::{
     ids::{Fingerprint, KeyId},
     playbook::{ProbeLevel, Span, WriteSource},
     ports::{Ambiguity, Credential, Failure, Life, Listed, Question, Usage},
-    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Query, Refusal, Role, may_be_off, serves, settle, widened, written},
+    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Query, Refusal, Role, made, may_be_off, serves, settle, widened, written},
     record::Detail,
     rotation::Rotation,
     secret::Secret,
     sight::Sight,
 };
 
-/// How far the provider's clock and ours may be apart: a key that is older than that beside our first create is not ours.
-const SKEW: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
 /// How many refusals in a row prove that a key is dead, each beside a successful call with the other key.
 const REFUSALS: u8 = 3;
 /// Between two looks at what may change at any moment.
@@ -60,21 +58,18 @@ impl Hands<'_> {
     async fn leftovers(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
         let traits = self.world.provider.traits();
         let named = traits.ambiguity != Ambiguity::Unnamed;
-        let second = chrono::TimeDelta::seconds(1);
         let ours = rotation.accounted();
         let began = self.clock.steady();
         loop {
             let listed = endure!(self, self.world.provider.list());
             let held = if named { Vec::new() } else { self.in_stores(&listed).await? };
             // A lost create may land a little later, but a key made long after it is somebody else's.
-            let last = rotation.unsure_create.unwrap_or(rotation.last) + traits.listed_within + second;
+            let last = rotation.unsure_create.unwrap_or(rotation.last) + traits.listed_within;
             let candidates = listed.iter().map(|key| Candidate {
                 id: &key.id,
                 named_ours: key.name.as_ref().is_some_and(|name| rotation.names.contains(name)),
-                // What was there before our first create is not ours, listed then or not.
-                known: rotation.plan.listed.contains(&key.id)
-                    || key.created_at.zip(rotation.first_create).is_some_and(|(made, first)| made < first - SKEW),
-                made_since: key.created_at.zip(rotation.first_create).map(|(made, first)| made >= first - second && made <= last),
+                known: rotation.plan.listed.contains(&key.id),
+                made: made(key.created_at, rotation.first_create, last),
                 used: key.last_used.is_some() || self.world.provider.usage().is_none(),
                 held: held.contains(&key.id),
             });

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::{
     rule::{Rule, keeps},
     state::{Debt, Phase, State},
@@ -175,6 +177,31 @@ pub fn may_be_off(s: &State, role: Role) -> bool {
     s.debt(role) == Debt::Stuck
 }
 
+/// When a key was made, as far as clocks can tell.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Made {
+    /// Surely before our first create.
+    Before,
+    /// When one of ours may have made it.
+    Meanwhile,
+    /// The provider does not tell, or its clock and ours may differ too much, or long after our last create.
+    Unknown,
+}
+
+/// How far a provider's clock and ours may be apart before a key's age says nothing: what the signatures of AWS allow.
+const SKEW: TimeDelta = TimeDelta::minutes(15);
+
+/// Judges a key's age by the first create that was intended, and by the moment at which the last one must have landed.
+pub fn made(at: Option<DateTime<Utc>>, first: Option<DateTime<Utc>>, last: DateTime<Utc>) -> Made {
+    // What providers tell is in whole seconds.
+    let second = TimeDelta::seconds(1);
+    match at.zip(first) {
+        Some((at, first)) if at < first - SKEW => Made::Before,
+        Some((at, first)) if at >= first - second && at <= last + second => Made::Meanwhile,
+        _ => Made::Unknown,
+    }
+}
+
 /// A listed key, as far as settling a lost create needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
@@ -184,8 +211,8 @@ pub struct Candidate<'a> {
     pub named_ours: bool,
     /// It was listed before this rotation.
     pub known: bool,
-    /// It was made after our first create was intended; none: the provider does not tell.
-    pub made_since: Option<bool>,
+    /// When it was made, beside our creates.
+    pub made: Made,
     /// It was used, as far as anybody can tell.
     pub used: bool,
     /// A store holds it.
@@ -211,8 +238,8 @@ pub fn settle<'a>(candidates: impl IntoIterator<Item = Candidate<'a>>, ours: &[K
     if named {
         return others.find(|key| key.named_ours).map_or(Leftover::Nothing, |key| Leftover::Stray(key.id.clone()));
     }
-    let fits = |key: &Candidate<'_>| key.made_since == Some(true) && !key.used && !key.held;
-    let (fitting, unclear): (Vec<_>, Vec<_>) = others.filter(|key| !key.known).partition(fits);
+    let fits = |key: &Candidate<'_>| key.made == Made::Meanwhile && !key.used && !key.held;
+    let (fitting, unclear): (Vec<_>, Vec<_>) = others.filter(|key| !key.known && key.made != Made::Before).partition(fits);
     match (fitting.first(), unclear.first()) {
         (Some(key), _) if fitting.len() <= missing => Leftover::Stray(key.id.clone()),
         (Some(key), _) | (None, Some(key)) => Leftover::Unclear(key.id.clone()),

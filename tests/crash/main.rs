@@ -14,6 +14,9 @@ use std::os::unix::process::ExitStatusExt;
 use keyroll::{journal::SqliteJournal, ports::Journal, protocol::End, rotation::Rotation};
 use stage::Stage;
 
+/// How many rotations run at once: they wait more than they work.
+const AT_ONCE: usize = 6;
+
 /// More records than the main road has.
 const LONGEST: u64 = 30;
 
@@ -93,7 +96,7 @@ async fn every_pair_of_kills_leaves_nothing_behind() {
             (first.at, pairs, back)
         })
     });
-    let pairs: Vec<_> = seconds.buffer_unordered(8).map(|pairs| pairs.expect("what went wrong is said above")).collect().await;
+    let pairs: Vec<_> = seconds.buffer_unordered(AT_ONCE).map(|pairs| pairs.expect("what went wrong is said above")).collect().await;
     let total: usize = pairs.iter().map(|(_, pairs, _)| pairs).sum();
     let back: usize = pairs.iter().map(|(_, _, back)| back).sum();
     figure("crash, pairs of SIGKILL", format!("{total} on the main road, before and after each record; {back} went back"));

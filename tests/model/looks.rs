@@ -4,7 +4,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use keyroll::{
     ids::{InstanceId, KeyId},
-    protocol::{Answer, Candidate, Jury, Kind, Leftover, Query, Role, Showing, may_be_off, settle, short, written},
+    protocol::{Answer, Candidate, Jury, Kind, Leftover, Made, Query, Role, Showing, may_be_off, settle, short, written},
 };
 
 use crate::{
@@ -109,7 +109,7 @@ impl World {
             id: place(key),
             named_ours: made.attempt.is_some(),
             known: key == 0,
-            made_since: Some(true),
+            made: Made::Meanwhile,
             // Nobody has the value of a key whose creation was lost.
             used: made.attempt.is_none(),
             held: false,
