@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Tombstone {
     key: KeyId,
+    retires: bool,
 }
 
 impl Tombstone {
@@ -22,10 +23,15 @@ impl Tombstone {
         &self.key
     }
 
+    /// It is the old key of a planned rotation, which nobody should have used for some time. A key that leaked, or that nobody needs, goes whoever uses it.
+    pub fn retires(&self) -> bool {
+        self.retires
+    }
+
     /// The right that a committed decree gives; none where the decree is about something else.
     pub fn decreed(decreed: &Decreed) -> Option<Self> {
         match &decreed.decree {
-            Decree::Tombstone { key, .. } => Some(Self { key: key.clone() }),
+            Decree::Tombstone { key, .. } => Some(Self { key: key.clone(), retires: false }),
             _ => None,
         }
     }
@@ -378,7 +384,7 @@ impl Rotation {
     pub fn tombstone(&self, role: Role) -> Option<Tombstone> {
         let committed = decide(&self.state) == Action::Do(Effect::Delete(role));
         let key = self.key(role).filter(|key| committed && self.tombstones.contains(key))?;
-        Some(Tombstone { key: key.clone() })
+        Some(Tombstone { key: key.clone(), retires: role == Role::Old && self.emergency.is_none() })
     }
 }
 
