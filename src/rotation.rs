@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 use crate::{
     ids::{Fingerprint, KeyId, RotationId, Version},
     protocol::{Action, Answer, Debt, Effect, End, Event, Illegal, Kind, Phase, Query, Role, Stand, State, apply, decide},
-    record::{Decree, Decreed, Detail, Emergency, Evidence, Missing, Plan, Record, SCHEMA, Waiting, Waiver},
+    record::{Decree, Decreed, Detail, Emergency, Evidence, Missing, Plan, Readings, Record, SCHEMA, Waiting, Waiver},
 };
 
 /// The right to delete one exact key. Only a committed intent to delete it, or a committed decree, makes one (I5).
 #[derive(Debug)]
 pub struct Tombstone {
     key: KeyId,
+    retires: bool,
 }
 
 impl Tombstone {
@@ -22,10 +23,15 @@ impl Tombstone {
         &self.key
     }
 
+    /// It is the old key of a planned rotation, which nobody should have used for some time. A key that leaked, or that nobody needs, goes whoever uses it.
+    pub fn retires(&self) -> bool {
+        self.retires
+    }
+
     /// The right that a committed decree gives; none where the decree is about something else.
     pub fn decreed(decreed: &Decreed) -> Option<Self> {
         match &decreed.decree {
-            Decree::Tombstone { key, .. } => Some(Self { key: key.clone() }),
+            Decree::Tombstone { key, .. } => Some(Self { key: key.clone(), retires: false }),
             _ => None,
         }
     }
@@ -87,6 +93,8 @@ pub struct Rotation {
     pub waiting: Option<Waiting>,
     /// The first wait after the last promote: later clocks are measured against it.
     pub first_wait: Option<Waiting>,
+    /// What both keys had spent, at each wait since the last promote.
+    pub readings: Vec<Readings>,
     /// What keeps the next step from beginning: a closed window, a freeze.
     pub gated: Option<Waiting>,
     /// When the last wait was over.
@@ -189,6 +197,7 @@ impl Rotation {
             promoted_at: None,
             waiting: None,
             first_wait: None,
+            readings: Vec::new(),
             gated: None,
             waited_at: None,
             tombstones: Vec::new(),
@@ -289,6 +298,7 @@ impl Rotation {
             }
             (Event::Parked(_), Detail::Waiting(waiting)) => {
                 self.first_wait.get_or_insert_with(|| waiting.clone());
+                self.readings.extend(waiting.readings);
                 self.waiting = Some(waiting.clone());
             }
             (Event::Waited(_), _) => self.waited_at = Some(record.at),
@@ -333,6 +343,7 @@ impl Rotation {
     fn promoted(&mut self, store: u8, version: &Version, at: DateTime<Utc>) {
         self.promoted_at = Some(at);
         self.first_wait = None;
+        self.readings.clear();
         self.wrote(store, version, Role::New);
     }
 
@@ -373,7 +384,7 @@ impl Rotation {
     pub fn tombstone(&self, role: Role) -> Option<Tombstone> {
         let committed = decide(&self.state) == Action::Do(Effect::Delete(role));
         let key = self.key(role).filter(|key| committed && self.tombstones.contains(key))?;
-        Some(Tombstone { key: key.clone() })
+        Some(Tombstone { key: key.clone(), retires: role == Role::Old && self.emergency.is_none() })
     }
 }
 

@@ -136,7 +136,7 @@ fn capable(playbook: &Playbook, provider: &dyn Provider, faults: &mut Vec<Fault>
         fault.at = playbook.place(&["revoke", field]);
         faults.push(fault);
     };
-    if provider.usage().is_none() && revoke.idle_for.is_some() {
+    if provider.usage().is_none() && provider.counter().is_none() && revoke.idle_for.is_some() {
         lacks("idle_for", format!("`{kind}` does not tell when a key was last used"), "take `idle_for` out, or make `grace` longer");
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 use super::{
     hands::{Hands, endure},
     known::{field, secret_field},
@@ -12,8 +10,8 @@ use super::{
 use crate::{
     ids::{Fingerprint, KeyId},
     playbook::{ProbeLevel, Span, WriteSource},
-    ports::{Ambiguity, Credential, Failure, Life, Listed, Question, Usage},
-    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Query, Refusal, Role, made, may_be_off, serves, settle, widened, written},
+    ports::{Ambiguity, Credential, Failure, Life, Listed, Question},
+    protocol::{Answer, Candidate, Event, Jury, Kind, Leftover, Query, Role, made, may_be_off, serves, settle, widened, written},
     record::Detail,
     rotation::Rotation,
     secret::Secret,
@@ -249,62 +247,6 @@ impl Hands<'_> {
             }
         }
         Ok((Answer::Yes, Detail::Nothing))
-    }
-
-    /// The old key idle for long enough, and the new one used since it was promoted.
-    async fn unused(&mut self, rotation: &Rotation) -> Result<(Answer, Detail), Failure> {
-        let provider = self.world.provider.clone();
-        let (Some(usage), Some(old), Some(new)) = (provider.usage(), rotation.key(Role::Old), rotation.key(Role::New)) else {
-            return Ok((Answer::Yes, Detail::Nothing));
-        };
-        let lag = provider.traits().usage_lag;
-        let old_used = match self.last_used(usage, old).await {
-            Err(failure) if failure.refusal() == Some(Refusal::Gone) => {
-                return Ok((Answer::Yes, Detail::Reply { said: "the old key is gone".into() }));
-            }
-            used => used?,
-        };
-        let new_used = self.last_used(usage, new).await?;
-        let promoted = rotation.promoted_at.unwrap_or(rotation.began);
-        let Some(now) = self.slowest(rotation).await else {
-            return Ok((Answer::Later, Detail::Reply { said: "the store's clock cannot be read, and ours alone may have jumped".into() }));
-        };
-        let since = |moment: DateTime<Utc>| (now - moment).to_std().unwrap_or_default();
-        let settled = rotation.plan.waits.grace + lag;
-        let window = old_used.map_or(promoted, |used| used.max(promoted));
-        if new_used.is_none_or(|used| used < promoted) {
-            let said = "the provider has not seen the new key in use since it was promoted".to_owned();
-            let answer = if since(promoted) < settled + rotation.plan.waits.idle { Answer::Later } else { Answer::No };
-            return Ok((answer, Detail::Reply { said }));
-        }
-        // After the grace nobody should have called with the old key: then it is no longer a matter of waiting.
-        if old_used.is_some_and(|used| (used - promoted).to_std().unwrap_or_default() > settled) {
-            return Ok((Answer::No, Detail::Reply { said: format!("somebody used the old key {}s ago", since(window).as_secs()) }));
-        }
-        if since(window) < rotation.plan.waits.idle + lag {
-            return Ok((Answer::Later, Detail::Reply { said: format!("the old key was last used {}s ago", since(window).as_secs()) }));
-        }
-        Ok((Answer::Yes, Detail::Nothing))
-    }
-
-    /// Now, by the slowest clock since the first wait after the promote: one that jumps can only lengthen the idle time.
-    /// None: the store told its time then, and does not now.
-    async fn slowest(&self, rotation: &Rotation) -> Option<DateTime<Utc>> {
-        let wall = self.clock.now();
-        let Some(first) = &rotation.first_wait else { return Some(wall) };
-        // The steady clock was read when the last wait began.
-        let same = rotation.waiting.as_ref().is_some_and(|last| last.since == first.since);
-        let steady = self.waiting.filter(|_| same).map_or(wall, |since| first.since + self.clock.steady().saturating_sub(since));
-        let store = match first.store_since {
-            // Whole seconds on the wire: one is given back.
-            Some(since) => first.since + (self.store_clock().await? - since) + Duration::from_secs(1),
-            None => wall,
-        };
-        Some(wall.min(steady).min(store))
-    }
-
-    async fn last_used(&mut self, usage: &dyn Usage, key: &KeyId) -> Result<Option<DateTime<Utc>>, Failure> {
-        Ok(endure!(self, usage.last_used(key)))
     }
 
     /// Refusals in a row, each beside a successful call with a key that stays: a provider that is down refuses everybody.

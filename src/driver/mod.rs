@@ -7,6 +7,7 @@ mod effects;
 mod examine;
 mod handed;
 mod hands;
+mod idle;
 mod known;
 mod looks;
 mod preflight;
@@ -119,7 +120,7 @@ pub async fn drive(runner: &Runner<'_>, view: &mut dyn View, rotation: &mut Rota
             let now = runner.clock.now();
             let lasts = (closed.until - now).to_std().unwrap_or_default();
             if rotation.gated.as_ref().is_none_or(|known| known.what_for != closed.why) {
-                let waiting = Waiting { lasts, since: now, store_since: None, journal_since: None, what_for: closed.why };
+                let waiting = Waiting { lasts, since: now, store_since: None, journal_since: None, what_for: closed.why, readings: None };
                 commit(runner, &mut hands, rotation, lease, Event::Gated, Detail::Waiting(waiting)).await?;
             }
             if lasts > runner.longest_wait {
@@ -333,7 +334,10 @@ impl Hands<'_> {
         };
         self.waiting = Some(self.clock.steady());
         let (store_since, journal_since) = (self.store_clock().await, self.journal.clock().await?);
-        Ok(Detail::Waiting(Waiting { lasts, since: self.clock.now(), store_since, journal_since, what_for: what_for.into() }))
+        let since = self.clock.now();
+        // After the wait's own clocks were read: the readings are no older than the wait.
+        let readings = self.readings(rotation, pause).await;
+        Ok(Detail::Waiting(Waiting { lasts, since, store_since, journal_since, what_for: what_for.into(), readings }))
     }
 
     /// What is left of the wait that is on, by the slowest clock we have.
@@ -361,7 +365,7 @@ impl Hands<'_> {
     }
 
     /// The first clock that a store tells.
-    async fn store_clock(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+    pub(super) async fn store_clock(&self) -> Option<chrono::DateTime<chrono::Utc>> {
         for store in &self.world.stores {
             if let Ok(Some(now)) = store.clock().await {
                 return Some(now);

@@ -112,8 +112,9 @@ pub trait Guard: Send + Sync {
 /// What a key has spent so far, where the provider does not tell when it was used: two readings apart show use.
 #[async_trait]
 pub trait Counter: Send + Sync {
-    /// Only ever grows. In the provider's own unit.
-    async fn reading(&self, key: &KeyId) -> Got<f64>;
+    /// Only ever grows, no later than [`Traits::usage_lag`](super::Traits::usage_lag) after a call. In the provider's own unit, as whole numbers: two readings of the
+    /// same are equal, also once they were written down.
+    async fn reading(&self, key: &KeyId) -> Got<u64>;
 }
 
 /// What may be spent with a key can be held where it is now: a leaked one stops costing before it is deleted.

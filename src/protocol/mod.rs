@@ -7,6 +7,7 @@ mod apply;
 mod bounds;
 mod decide;
 mod emergency;
+mod idle;
 mod judge;
 mod rule;
 mod state;
@@ -16,6 +17,7 @@ mod words;
 pub use apply::{Illegal, allows, apply};
 pub use bounds::{Bound, Bounds, widened, wider};
 pub use decide::{decide, gated};
+pub use idle::{Idle, LastUse, grown, idle, unchanged};
 pub use judge::{
     Candidate, Handed, ILL_PASSES, Jury, Leftover, Made, Showing, Unfit, fit, left, made, may_be_off, replaces, serves, settle, short, written,
 };

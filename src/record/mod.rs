@@ -148,6 +148,20 @@ pub struct Waiting {
     pub journal_since: Option<DateTime<Utc>>,
     /// What it is for, in words.
     pub what_for: String,
+    /// What the two keys had spent when it began, where only that shows their use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readings: Option<Readings>,
+}
+
+/// What the old and the new key had spent at a time, in the provider's own unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Readings {
+    /// When, by the clock that was ahead.
+    pub at: DateTime<Utc>,
+    /// The old key.
+    pub old: u64,
+    /// The new key.
+    pub new: u64,
 }
 
 /// An emergency as it was declared.

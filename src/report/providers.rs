@@ -85,7 +85,7 @@ impl Card {
             },
             ready: rough(traits.ready_within),
             dead: rough(traits.dead_within),
-            lag: if provider.usage().is_some() { rough(traits.usage_lag) } else { "–".into() },
+            lag: if provider.usage().is_some() || provider.counter().is_some() { rough(traits.usage_lag) } else { "–".into() },
             tried: if provider.prompt().is_some() { "auth, prompt, stream" } else { "auth" },
             limits,
             quota: traits.quota.map_or_else(|| "–".into(), |quota| quota.to_string()),
@@ -174,7 +174,8 @@ pub fn page(cards: &[Card]) -> String {
     let mut page = String::from(
         "# Providers\n\nWritten from the adapters by `UPDATE_DOCS=1 cargo test --test playbook`; `keyroll providers` prints the same.\n\n\
          *Lost create*: how a create whose answer never came is settled. *Dead within*: how long a deleted key may still work; keyroll waits for refusals in a row \
-         within it. *Last use*: whether the provider tells when a key was used; without it `revoke.idle_for` is refused. *Limits*: which of a playbook's `limits` a \
+         within it. *Last use*: whether the provider tells when a key was used; without it `revoke.idle_for` is refused. *By spend*: it tells only what a key has cost; keyroll \
+         compares two readings, and calls that cost nothing do not show. *Limits*: which of a playbook's `limits` a \
          new key is given (`shown`: `keyroll doctor` compares the account's).\n\n\
          | provider | made | revoked | disable | last use | use since a leak | lost create | dead within | probes | limits |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );

@@ -198,7 +198,7 @@ async fn spent(_bench: &dyn ProviderBench, provider: &dyn Provider, id: &KeyId, 
         let before = counter.reading(id).await.unwrap_or_else(|failure| panic!("reading: {failure}"));
         probe(provider, credential).await;
         let after = counter.reading(id).await.unwrap_or_else(|failure| panic!("reading: {failure}"));
-        assert!(before >= 0.0 && after >= before, "{before} to {after}");
+        assert!(after >= before, "{before} to {after}");
     }
     if let Some(cap) = provider.cap() {
         for _ in 0..2 {

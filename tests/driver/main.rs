@@ -3,6 +3,7 @@
 #[path = "../common/figure.rs"]
 mod figure;
 mod found;
+mod spend;
 mod waits;
 mod world;
 

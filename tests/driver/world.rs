@@ -54,6 +54,12 @@ pub struct Outside {
     pub tells_use: bool,
     pub used: BTreeMap<String, DateTime<Utc>>,
     pub start: Option<tokio::time::Instant>,
+    /// The provider tells only what a key has spent: how often each value was used, as far as it knows yet.
+    pub tells_spend: bool,
+    pub calls_of: BTreeMap<String, Vec<tokio::time::Instant>>,
+    pub usage_lag: Duration,
+    /// Nobody calls with a key that is not the first.
+    pub quiet: bool,
     /// Versions that can no longer be read.
     pub forgotten: Vec<String>,
     /// Until then the listing shows no new key, and it still shows what is deleted.
@@ -146,6 +152,10 @@ impl Outside {
     fn traffic(&mut self) {
         for place in 0..self.instances.len() {
             let holds = self.instances[place].holds.clone();
+            if self.quiet && holds != "value-0" {
+                continue;
+            }
+            self.calls_of.entry(holds.clone()).or_default().push(tokio::time::Instant::now());
             if let Some(start) = self.start {
                 self.used.insert(holds.clone(), origin() + start.elapsed());
             }
@@ -164,7 +174,7 @@ impl Provider for Sim {
             listed_within: Duration::from_secs(5),
             ready_within: Duration::from_secs(5),
             dead_within: Duration::from_secs(5),
-            usage_lag: Duration::ZERO,
+            usage_lag: self.lock().usage_lag,
             quota: None,
         }
     }
@@ -223,6 +233,9 @@ impl Provider for Sim {
     fn usage(&self) -> Option<&dyn Usage> {
         self.lock().tells_use.then_some(self as &dyn Usage)
     }
+    fn counter(&self) -> Option<&dyn Counter> {
+        self.lock().tells_spend.then_some(self as &dyn Counter)
+    }
     fn switch(&self) -> Option<&dyn Switch> {
         self.lock().switches.then_some(self as &dyn Switch)
     }
@@ -235,6 +248,19 @@ impl Usage for Sim {
         // Services call all the time, not only when they are looked at.
         outside.traffic();
         Ok(outside.keys.get(key.as_str()).and_then(|key| outside.used.get(&key.value)).copied())
+    }
+}
+
+#[async_trait]
+impl Counter for Sim {
+    async fn reading(&self, key: &KeyId) -> Got<u64> {
+        let mut outside = self.lock();
+        // Services call all the time, not only when they are looked at.
+        outside.traffic();
+        let lag = outside.usage_lag;
+        let told = |at: &&tokio::time::Instant| at.elapsed() >= lag;
+        let calls = outside.keys.get(key.as_str()).and_then(|key| outside.calls_of.get(&key.value));
+        Ok(calls.map_or(0, |calls| calls.iter().filter(told).count() as u64))
     }
 }
 

@@ -38,7 +38,7 @@ fn open(name: &str, rotation: Rotation, urgency: Urgency, now: chrono::DateTime<
 fn gated() -> Story {
     let mut story = Story::new(plan(rules(Kind::Rotate), 3));
     let what_for = "outside its window, Tue 09:00-16:00 UTC".into();
-    let waiting = Waiting { lasts: DAY, since: start(), store_since: None, journal_since: None, what_for };
+    let waiting = Waiting { lasts: DAY, since: start(), store_since: None, journal_since: None, what_for, readings: None };
     story.add(Event::Gated, Detail::Waiting(waiting));
     story
 }

@@ -177,7 +177,14 @@ impl Story {
                     Pause::Revoke => (std::time::Duration::ZERO, "the leaked key is deleted then, whatever the state"),
                     Pause::Stale => (waits.stale, "nobody may still be about to read or use the new key"),
                 };
-                Detail::Waiting(Waiting { lasts, since: self.now, store_since: None, journal_since: None, what_for: what_for.into() })
+                Detail::Waiting(Waiting {
+                    lasts,
+                    since: self.now,
+                    store_since: None,
+                    journal_since: None,
+                    what_for: what_for.into(),
+                    readings: None,
+                })
             }
             _ => Detail::Nothing,
         }

@@ -7,6 +7,7 @@ use keyroll::{
 };
 
 use crate::{
+    road::Road,
     site::{Bench, Vendor},
     standins,
 };
@@ -61,6 +62,37 @@ async fn googles_pages_are_all_read() {
     let listed = bench.provider.list().await.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(listed.len(), 10);
     crate::faults::a_page_that_fails_is_no_shorter_listing(vendor).await;
+}
+
+/// Google, asked to refuse the deletion of a key that is in use.
+fn checked() -> Vendor {
+    Vendor {
+        block: |url, admin| {
+            format!("project: prod-1\ntoken: {admin}\ncheck_existing_usage: true\nbase_url: \"{url}/v2\"\ngemini_url: \"{url}/v1beta\"")
+        },
+        ..standins::gemini::vendor()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_key_that_google_saw_in_use_is_not_deleted_until_it_is_idle() {
+    let road = Road::new(checked()).await;
+    road.server.world().keys.all[0].used = Some(chrono::Utc::now());
+    let said = road.ends(&road.keyroll(&["run", "book.yaml", "--yes"]).await, 3);
+    assert!(said.contains("used within the last 7 days") && said.contains("keyroll resume"), "{said}");
+    assert!(road.server.world().keys.all[0].live(), "{said}");
+
+    road.server.world().keys.all[0].used = None;
+    let said = road.ends(&road.keyroll(&["resume", "--reason", "nobody used it for a week"]).await, 0);
+    assert_ne!(road.only(&said), road.old, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaked_key_is_deleted_whoever_uses_it() {
+    let road = Road::new(checked()).await;
+    road.server.world().keys.all[0].used = Some(chrono::Utc::now());
+    let said = road.ends(&road.keyroll(&["emergency", "book.yaml", "--reason", "seen in a public repository", "--yes"]).await, 0);
+    assert_ne!(road.only(&said), road.old, "{said}");
 }
 
 /// The longest name of a playbook's, with all that is added to it.

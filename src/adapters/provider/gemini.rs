@@ -51,6 +51,10 @@ pub struct Config {
     pub services: Vec<String>,
     /// The service account that such a key is bound to: its value begins with `AQ.` then.
     pub service_account: Option<String>,
+    /// Whether Google is to refuse the old key's deletion where it was used within the last 7 days (`checkExistingUsage`). `grace` must be longer than that, or
+    /// every rotation is held. A leaked key is deleted all the same.
+    #[serde(default)]
+    pub check_existing_usage: bool,
     /// The address of the API Keys API, with its version.
     #[serde(default = "official")]
     pub base_url: String,
@@ -86,7 +90,7 @@ pub const VENDOR: Vendor = Vendor {
             "how long a deleted key works (30 minutes are assumed; 8 to 23 were seen with AIza keys)",
             "only a token that something else gets is supported: keyroll signs no service account's JWT itself",
             "a project that had no key for 30 days is not listed: make the first key by hand",
-            "checkExistingUsage is not asked for: it refuses to delete any key that was used within 7 days, as the old one always was",
+            "that a deletion with checkExistingUsage=CHECK is refused with 400, or by its operation with code 9, only where the key was used",
         ],
         source: "https://cloud.google.com/api-keys/docs/reference/rest",
         sample: include_str!("../../../playbooks/gemini.yaml"),
@@ -121,6 +125,7 @@ pub struct Gemini {
     keys: String,
     project: String,
     fresh: Terms,
+    checks_usage: bool,
 }
 
 #[derive(Deserialize)]
@@ -207,6 +212,7 @@ impl Gemini {
             gemini: address("gemini_url", &config.gemini_url)?,
             keys: format!("/projects/{project}/locations/global/keys"),
             project: config.project,
+            checks_usage: config.check_existing_usage,
             fresh: Terms { restrictions, service_account_email: config.service_account, annotations: BTreeMap::new() },
         })
     }
@@ -275,6 +281,13 @@ fn failed(code: i64) -> Failure {
         _ => return Failure::unknown(what),
     };
     Failure::refused(why, None, what)
+}
+
+/// What Google says by FAILED_PRECONDITION.
+fn used(id: &KeyId) -> Failure {
+    let what = format!("Google does not delete key {id}: it was used within the last 7 days (check_existing_usage)");
+    Failure::refused(Refusal::Invalid, None, what)
+        .hint("find who uses it in Google's console (APIs & Services, Credentials, the key's usage), and go on 7 days after the last call")
 }
 
 fn dead(credential: &Credential) -> &'static [Dead] {
@@ -396,9 +409,14 @@ impl Provider for Gemini {
         if key.delete_time.is_some() {
             return Err(Failure::refused(Refusal::Gone, None, format!("key {id} is deleted already")));
         }
-        let etag = key.etag.as_deref().map(wire::segment).transpose()?.map(|etag| format!("?etag={etag}"));
-        let begun = self.api.ask(Method::DELETE, &format!("{path}{}", etag.unwrap_or_default()), None).await?;
-        self.ended(&begun).await.map(drop)
+        let checks = self.checks_usage && tombstone.retires();
+        let etag = key.etag.as_deref().map(wire::segment).transpose()?.map(|etag| format!("&etag={etag}"));
+        let path = format!("{path}?checkExistingUsage={}{}", if checks { "CHECK" } else { "SKIP" }, etag.unwrap_or_default());
+        let deleted = async {
+            let begun = self.api.ask(Method::DELETE, &path, None).await?;
+            self.ended(&begun).await.map(drop)
+        };
+        deleted.await.map_err(|failure| if checks && failure.refusal() == Some(Refusal::Invalid) { used(id) } else { failure })
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {

@@ -143,6 +143,10 @@ fn administration(keys: &mut Keys, call: &Call, rest: &[&str]) -> Answer {
             if *etag != format!("W/\"{}=\"", key.id) {
                 return error(StatusCode::CONFLICT, "ABORTED", "etag mismatch", None);
             }
+            let week = chrono::Utc::now() - chrono::TimeDelta::days(7);
+            if call.query.get("checkExistingUsage").is_some_and(|word| word == "CHECK") && key.used.is_some_and(|used| used > week) {
+                return error(StatusCode::BAD_REQUEST, "FAILED_PRECONDITION", "The key has been used in the last 7 days.", None);
+            }
             key.spent = -1.0;
             keys.delete(id);
             (StatusCode::OK, json!({ "name": format!("operations/akmf.{id}") })).into()
