@@ -5,6 +5,7 @@ mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
+mod frames;
 #[path = "../contracts/openai_spec.rs"]
 mod openai_spec;
 mod operations;
