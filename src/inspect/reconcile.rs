@@ -30,6 +30,8 @@ pub struct Key {
     pub listed: Listed,
     /// What may be done about it.
     pub fate: Fate,
+    /// Nothing explains it but its place: it fills a slot that is never empty, beside the one in use.
+    pub spare: bool,
 }
 
 /// Something about a store that a person should know.
@@ -98,8 +100,13 @@ pub async fn survey(site: &Site<'_>, journal: Option<&dyn Journal>, memory: &Mem
             let nameless = |held: &&stores::Held| held.current && held.proved.is_none() && held.claim.is_none();
             survey.unproved = holdings.held.iter().filter(nameless).map(|held| held.store.clone()).collect();
             let provider = site.world.provider.describe();
-            let judge = |listed: Listed| Key { fate: fate(&traces(&listed, &provider, memory, &holdings, salt, unproved)), listed };
+            let judge =
+                |listed: Listed| Key { fate: fate(&traces(&listed, &provider, memory, &holdings, salt, unproved)), listed, spare: false };
             survey.keys = listed.into_iter().map(judge).collect();
+            // Where no store serves one of them, it is not known which of them is the spare one.
+            if site.world.provider.slots() && survey.keys.iter().any(|key| key.fate == Fate::InUse) {
+                survey.keys.iter_mut().for_each(|key| key.spare = key.fate == Fate::Unknown);
+            }
         }
         Err(failure) => {
             survey.unlisted = true;

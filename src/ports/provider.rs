@@ -166,6 +166,10 @@ pub trait Provider: Send + Sync {
     fn by_value(&self) -> Option<&dyn ByValue> {
         None
     }
+    /// Keys stand in fixed places that are never empty: what is listed beside the key in use is the place of the next one, and nobody made it.
+    fn slots(&self) -> bool {
+        false
+    }
     /// Reversible disable, where there is one. A capability is its implementation.
     fn switch(&self) -> Option<&dyn Switch> {
         None

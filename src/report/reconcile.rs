@@ -32,6 +32,7 @@ impl Reconciled {
     pub fn unsettled(&self) -> bool {
         let key = |key: &Key| match key.fate {
             Fate::InUse | Fate::Busy | Fate::Kept => false,
+            Fate::Unknown => !key.spare,
             Fate::Delete(_) => self.outcome(key).is_none_or(|swept| swept.failure.is_some()),
             _ => true,
         };
@@ -97,6 +98,7 @@ fn row(one: &Reconciled, key: &Key) -> Option<Row> {
     let warn = |what: &str, next: &str| Some((Ink::Warn, "!", what.to_owned(), Some(next.to_owned())));
     match key.fate {
         Fate::InUse | Fate::Busy | Fate::Kept => None,
+        Fate::Unknown if key.spare => None,
         Fate::Delete(because) => Some(match one.outcome(key) {
             None => (Ink::Warn, "!", reason(because).to_owned(), Some(format!("keyroll reconcile {file} --fix"))),
             Some(Swept { failure: None, .. }) => (
@@ -173,7 +175,7 @@ pub fn reconciled_json(all: &[Reconciled], code: u8) -> Value {
             let told = row(one, key);
             json!({
                 "key": key.listed.id, "name": key.listed.name, "created_at": key.listed.created_at, "enabled": key.listed.enabled,
-                "verdict": verdict(key.fate), "deleted": one.outcome(key).map(|swept| swept.failure.is_none()),
+                "verdict": if key.spare { "spare" } else { verdict(key.fate) }, "deleted": one.outcome(key).map(|swept| swept.failure.is_none()),
                 "sentence": told.as_ref().map(|told| &told.2), "next": told.as_ref().and_then(|told| told.3.as_ref()),
             })
         };

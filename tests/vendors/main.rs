@@ -5,7 +5,11 @@ mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
+mod frames;
+#[path = "../contracts/openai_spec.rs"]
+mod openai_spec;
 mod operations;
+mod owners;
 mod person;
 #[path = "../contracts/provider.rs"]
 mod provider;
@@ -119,29 +123,36 @@ people! {
     groq: by_person::groq,
     hugging_face: by_person::hugging_face,
     mistral_console: by_person::mistral_console,
+    openai_user: openai_user,
     stripe: by_person::stripe,
     together: by_person::together,
 }
 
 /// What is handed over by a person and listed by its vendor keeps the contract of all others.
-mod anthropic_admin {
-    use crate::{changes, faults, site, standins::anthropic::vendor};
+macro_rules! listed {
+    ($($module:ident: $name:ident),* $(,)?) => { $(
+        mod $module {
+            use crate::{changes, faults, site, standins::$name::vendor};
 
-    #[tokio::test]
-    async fn keeps_the_contract() {
-        site::Bench::new(vendor()).await.keeps_the_contract().await;
-    }
+            #[tokio::test]
+            async fn keeps_the_contract() {
+                site::Bench::new(vendor()).await.keeps_the_contract().await;
+            }
 
-    #[tokio::test]
-    async fn a_page_that_fails_is_no_shorter_listing() {
-        faults::a_page_that_fails_is_no_shorter_listing(vendor()).await;
-    }
+            #[tokio::test]
+            async fn a_page_that_fails_is_no_shorter_listing() {
+                faults::a_page_that_fails_is_no_shorter_listing(vendor()).await;
+            }
 
-    #[tokio::test]
-    async fn what_is_new_in_its_replies_breaks_nothing() {
-        changes::what_is_new_breaks_nothing(vendor()).await;
-    }
+            #[tokio::test]
+            async fn what_is_new_in_its_replies_breaks_nothing() {
+                changes::what_is_new_breaks_nothing(vendor()).await;
+            }
+        }
+    )* };
 }
+
+listed! { anthropic_admin: anthropic, openai_user_admin: openai_user }
 
 /// All at once: each waits until its vendor's listing must be complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

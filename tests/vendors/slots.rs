@@ -156,3 +156,21 @@ async fn slots_alternate() {
         assert!(road.only(&said).starts_with(slot), "{said}");
     }
 }
+
+/// The other slot is never empty, so it is no key that nobody explains; but without a key in use nothing tells which slot that is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_other_slot_needs_no_explanation() {
+    let road = Road::new(vendor()).await;
+    let verdicts = async |code: i32| {
+        let said = road.ends(&road.keyroll(&["reconcile", "book.yaml", "--output", "json"]).await, code);
+        let told: serde_json::Value = serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let keys = told["playbooks"][0]["keys"].as_array().expect("keys").clone();
+        keys.iter().map(|key| key["verdict"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(0).await, ["in_use", "spare"]);
+    road.ends(&road.keyroll(&["run", "book.yaml", "--yes"]).await, 0);
+    assert_eq!(verdicts(0).await, ["spare", "in_use"]);
+    let stranger = serde_json::json!({ "key": "of-no-slot", "key_id": "" });
+    road.vault.put("ai/vendor", stranger.as_object().expect("an object"));
+    assert_eq!(verdicts(3).await.iter().filter(|verdict| *verdict == "spare").count(), 0);
+}

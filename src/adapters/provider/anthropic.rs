@@ -278,7 +278,7 @@ impl Provider for Anthropic {
         let url = key.map_or_else(|| format!("{}\"$LEAKED_KEY_ID\"", quoted(&url(""))), |key| quoted(&url(key.as_str())));
         let headers = format!("-H '{}: {}' -H 'Content-Type: application/json'", VERSION.0, VERSION.1);
         ByHand {
-            create: vec![format!("# make a key at {}, then: export NEW_KEY=… NEW_KEY_ID=by-hand", self.page)],
+            create: vec![kit::made_by_hand(&self.page)],
             revoke: vec![format!("{login} | curl -fsS -X POST -H @- {headers} -d '{{\"status\":\"archived\"}}' {url}")],
         }
     }

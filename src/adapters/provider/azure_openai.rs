@@ -351,6 +351,10 @@ impl Provider for AzureOpenAi {
         ByHand { create, revoke: vec![format!("{regenerate} --key-name {leaked} -o none")] }
     }
 
+    fn slots(&self) -> bool {
+        true
+    }
+
     fn prompt(&self) -> Option<&dyn Prompt> {
         Some(self)
     }

@@ -25,6 +25,7 @@ use serde::Deserialize;
 use super::{
     iam_user::{IamUser, MOST_PAGES, QUOTA},
     kit::{self, Dead, address, only},
+    speech,
 };
 use crate::{
     adapters::{
@@ -35,7 +36,10 @@ use crate::{
     },
     ids::{Identity, KeyId},
     playbook::{Block, Fault, Limits, quoted},
-    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Switch, Traits, Wanted},
+    ports::{
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Switch,
+        Traits, Wanted,
+    },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
@@ -58,6 +62,9 @@ struct Config {
     /// Where keys are tried, instead of `https://bedrock.REGION.amazonaws.com`.
     #[serde(default)]
     bedrock_url: Option<String>,
+    /// Where prompts are sent, instead of `https://bedrock-runtime.REGION.amazonaws.com`.
+    #[serde(default)]
+    runtime_url: Option<String>,
     /// The access key that keyroll itself uses (default: this machine's credentials).
     #[serde(default)]
     credentials: Option<Keys>,
@@ -70,13 +77,14 @@ pub const VENDOR: Vendor = Vendor {
         needs: &[
             "on the user: iam:ListServiceSpecificCredentials, iam:CreateServiceSpecificCredential, iam:DeleteServiceSpecificCredential, iam:UpdateServiceSpecificCredential",
             "for the user itself: bedrock:CallWithBearerToken and bedrock:ListFoundationModels, which a key is tried with (AmazonBedrockLimitedAccess has both)",
+            "for prompts, on the model: bedrock:InvokeModel, and bedrock:InvokeModelWithResponseStream for streamed ones",
         ],
         unconfirmed: &[
             "that a dead key is answered 403 with `Please make sure your API Key is valid`, which clients report of keys that are not valid and of a wrong region; no other 403 means death",
             "that a value is ABSK and the base64 of the alias, a colon and more: where it is not, a value is nobody's, and the journal's own fingerprint is the only proof",
             "how long a deleted key works, and a new one may be refused (1 minute each is assumed)",
             "nobody tells when a key was used: a lost create ends held, and a person looks at the user's keys",
-            "prompts are not tried: Bedrock's own wire format is none that keyroll speaks",
+            "that Converse refuses a value that is no key as the listing of models does; prompts ask any model with messages, by its id, inference profile or ARN",
         ],
         source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_bedrock.html",
         sample: include_str!("../../../playbooks/bedrock.yaml"),
@@ -98,6 +106,7 @@ struct Bedrock {
     user: IamUser,
     ctx: Ctx,
     probe: String,
+    runtime: String,
 }
 
 fn build(block: &Block, ctx: &Ctx) -> Result<Arc<dyn Provider>, Fault> {
@@ -107,8 +116,10 @@ fn build(block: &Block, ctx: &Ctx) -> Result<Arc<dyn Provider>, Fault> {
     }
     let own = format!("https://bedrock.{}.amazonaws.com", config.region);
     let probe = format!("{}/foundation-models", address("bedrock_url", config.bedrock_url.as_deref().unwrap_or(&own))?);
+    let own = format!("https://bedrock-runtime.{}.amazonaws.com", config.region);
+    let runtime = address("runtime_url", config.runtime_url.as_deref().unwrap_or(&own))?;
     let user = IamUser::new((config.user, config.account), (config.credentials, Some(config.region), config.endpoint), ctx)?;
-    Ok(Arc::new(Bedrock { user, ctx: ctx.clone(), probe }))
+    Ok(Arc::new(Bedrock { user, ctx: ctx.clone(), probe, runtime }))
 }
 
 /// The SDK writes 1970 where an answer has no date.
@@ -283,8 +294,21 @@ impl Provider for Bedrock {
         Some(self)
     }
 
+    fn prompt(&self) -> Option<&dyn Prompt> {
+        Some(self)
+    }
+
     fn attributes(&self) -> Option<&dyn Attributes> {
         Some(self)
+    }
+}
+
+#[async_trait]
+impl Prompt for Bedrock {
+    async fn prompt(&self, credential: &Credential, question: &Question<'_>) -> Got<Spoken> {
+        let url = format!("{}/model/{}/{}", self.runtime, wire::segment(question.model)?, speech::operation(question));
+        let request = self.ctx.wire.client().request(Method::POST, url).bearer_auth(credential.secret.reveal());
+        speech::converse(request, question, DEAD).await
     }
 }
 

@@ -297,7 +297,7 @@ impl Provider for Console {
             }
             None => format!("# revoke the leaked key at {}", self.page),
         };
-        ByHand { create: vec![format!("# make a key at {}, then: export NEW_KEY=… NEW_KEY_ID=by-hand", self.page)], revoke: vec![revoke] }
+        ByHand { create: vec![kit::made_by_hand(&self.page)], revoke: vec![revoke] }
     }
 
     fn by_person(&self) -> Option<&dyn ByPerson> {

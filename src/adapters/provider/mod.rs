@@ -17,7 +17,9 @@ pub mod mistral;
 pub mod openai;
 pub mod openai_admin;
 mod openai_api;
+mod openai_project;
 mod openai_usage;
+pub mod openai_user;
 pub mod openrouter;
 pub mod sendgrid;
 pub mod speech;
@@ -31,6 +33,7 @@ use super::kind::Vendor;
 pub fn all() -> Vec<Vendor> {
     vec![
         openai::VENDOR,
+        openai_user::VENDOR,
         openai_admin::VENDOR,
         anthropic::VENDOR,
         gemini::VENDOR,

@@ -13,13 +13,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Rest, by_hand, seconds},
+    kit::{self, Rest, by_hand, seconds},
     openai_api::{self, official},
-    openai_usage, speech,
+    openai_project::{ApiKey, Project},
+    openai_usage,
 };
 use crate::{
     adapters::{
@@ -29,10 +30,7 @@ use crate::{
     },
     ids::{Identity, KeyId},
     playbook::{Fault, SecretRef},
-    ports::{
-        ByHand, Credential, Failure, Got, Guard, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits, Usage, Used,
-        Wanted,
-    },
+    ports::{ByHand, Credential, Failure, Got, Guard, Life, Listed, Minted, Problem, Prompt, Provider, Traits, Usage, Used, Wanted},
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -71,11 +69,7 @@ pub const VENDOR: Vendor = Vendor {
 
 /// The service accounts of one project.
 pub struct OpenAi {
-    api: Api,
-    project: String,
-    /// `/organization/projects/{project}`.
-    admin: String,
-    probe: String,
+    project: Project,
     /// Which API keys each account was seen with: usage is told by those, and their listing ends with the account.
     seen: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
@@ -85,32 +79,6 @@ struct Account {
     id: String,
     name: String,
     created_at: i64,
-}
-
-#[derive(Deserialize)]
-struct ApiKey {
-    id: String,
-    redacted_value: String,
-    last_used_at: Option<i64>,
-    owner: Owner,
-}
-
-#[derive(Deserialize)]
-struct Owner {
-    #[serde(default)]
-    service_account: Option<OwnerAccount>,
-}
-
-#[derive(Deserialize)]
-struct OwnerAccount {
-    id: String,
-}
-
-impl ApiKey {
-    /// The service account's id; none for a person's key.
-    fn account(&self) -> Option<&str> {
-        self.owner.service_account.as_ref().map(|account| account.id.as_str())
-    }
 }
 
 #[derive(Deserialize)]
@@ -131,29 +99,16 @@ impl OpenAi {
     /// # Errors
     /// Where an address or the project's id is none.
     pub fn new(config: Config, ctx: &Ctx) -> Result<Self, Fault> {
-        let api = openai_api::api(ctx, config.admin_key, &config.base_url)?;
-        let probe = match &config.probe_url {
-            Some(url) => kit::address("probe_url", url)?,
-            None => format!("{}/models", api.base),
-        };
-        let project = wire::segment(&config.project)
-            .map_err(|_| Fault::new("`project` is not a project's id").instead("the id from the project's settings: `proj_abc123`"))?;
-        let admin = format!("/organization/projects/{project}");
-        Ok(Self { api, project: config.project, admin, probe, seen: Mutex::default() })
-    }
-
-    async fn pages<T: DeserializeOwned>(&self, what: &str, more: &str) -> Got<Vec<T>> {
-        let listed = openai_api::listing(&self.api, &format!("{}/{what}", self.admin), more).await;
-        listed.map_err(|failure| self.lost_project(failure))
+        let project = Project::new(ctx, config.project, config.admin_key, &config.base_url, config.probe_url.as_deref())?;
+        Ok(Self { project, seen: Mutex::default() })
     }
 
     async fn accounts(&self) -> Got<Vec<Account>> {
-        self.pages("service_accounts", "").await
+        self.project.pages("service_accounts", "").await
     }
 
-    /// Without `any`, OpenAI may leave enabled keys out.
     async fn keys(&self) -> Got<Vec<ApiKey>> {
-        let keys: Vec<ApiKey> = self.pages("api_keys", "&owner_project_access=any").await?;
+        let keys = self.project.keys().await?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for key in &keys {
             if let Some(account) = key.account() {
@@ -162,17 +117,6 @@ impl OpenAi {
         }
         drop(seen);
         Ok(keys)
-    }
-
-    /// Where the collection itself is not found, the project is not.
-    fn lost_project(&self, failure: Failure) -> Failure {
-        match failure.refusal() {
-            // A hint that is there already comes from nearer to the cause: a variable that is not set.
-            Some(Refusal::Gone) if failure.hint.is_none() => {
-                failure.hint(format!("no project `{}` in the admin key's organization: check `project`", self.project))
-            }
-            _ => failure,
-        }
     }
 }
 
@@ -188,16 +132,11 @@ impl Provider for OpenAi {
     }
 
     fn describe(&self) -> String {
-        format!("openai project {} at {}", self.project, self.api.base)
+        format!("openai project {} at {}", self.project.id, self.project.api.base)
     }
 
-    /// Both listings answer. That the admin key may also write shows only when it does.
     async fn check(&self) -> Result<(), Vec<Problem>> {
-        for what in ["service_accounts?limit=1", "api_keys?limit=1&owner_project_access=any"] {
-            let asked = self.api.ask(Method::GET, &format!("{}/{what}", self.admin), None).await;
-            asked.map_err(|failure| vec![self.lost_project(failure).into()])?;
-        }
-        Ok(())
+        self.project.answers(&["service_accounts?limit=1", "api_keys?limit=1&owner_project_access=any"]).await
     }
 
     /// The project's service accounts; people's keys are none of ours. An account without a key counts as not enabled.
@@ -240,8 +179,8 @@ impl Provider for OpenAi {
     /// OpenAI has no idempotency key here: a lost reply leaves an account that is found by its name.
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let body = json!({ "name": wanted.name });
-        let reply = self.api.ask(Method::POST, &format!("{}/service_accounts", self.admin), Some(body)).await;
-        let created: Created = reply.map_err(|failure| self.lost_project(failure))?.json()?;
+        let reply = self.project.api.ask(Method::POST, &format!("{}/service_accounts", self.project.path), Some(body)).await;
+        let created: Created = reply.map_err(|failure| self.project.lost(failure))?.json()?;
         Ok(Minted {
             id: KeyId::new(created.id),
             secret: Secret::new(created.api_key.value),
@@ -252,12 +191,12 @@ impl Provider for OpenAi {
 
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let id = wire::segment(tombstone.key().as_str())?;
-        let reply = self.api.ask(Method::DELETE, &format!("{}/service_accounts/{id}", self.admin), None).await?;
+        let reply = self.project.api.ask(Method::DELETE, &format!("{}/service_accounts/{id}", self.project.path), None).await?;
         kit::deleted(&reply, "/deleted", &format!("service account {id}"))
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
-        let accounts = format!("{}/service_accounts", self.admin);
+        let accounts = format!("{}/service_accounts", self.project.path);
         let rest = Rest {
             create: &accounts,
             body: json!({ "name": "by-hand" }),
@@ -267,12 +206,11 @@ impl Provider for OpenAi {
             delete: &format!("{accounts}/{{id}}"),
             with: None,
         };
-        by_hand(&self.api, &rest, key)
+        by_hand(&self.project.api, &rest, key)
     }
 
-    /// `GET /models`, or `probe_url`.
     async fn probe(&self, credential: &Credential) -> Got<Life> {
-        openai_api::life(&self.api, &self.probe, &credential.secret).await
+        self.project.life(&credential.secret).await
     }
 
     fn usage(&self) -> Option<&dyn Usage> {
@@ -280,55 +218,11 @@ impl Provider for OpenAi {
     }
 
     fn prompt(&self) -> Option<&dyn Prompt> {
-        Some(self)
+        Some(&self.project)
     }
 
     fn guard(&self) -> Option<&dyn Guard> {
-        Some(self)
-    }
-}
-
-#[async_trait]
-impl Prompt for OpenAi {
-    /// `POST /chat/completions`, beside the address that keys are tried at.
-    async fn prompt(&self, credential: &Credential, question: &Question<'_>) -> Got<Spoken> {
-        let url = format!("{}/chat/completions", self.probe.trim_end_matches("/models"));
-        let request = self.api.work(Method::POST, &url).bearer_auth(credential.secret.reveal());
-        speech::openai(request, "max_completion_tokens", question, openai_api::DEAD).await
-    }
-}
-
-#[derive(Deserialize)]
-struct SpendLimit {
-    threshold_amount: f64,
-    currency: String,
-    interval: String,
-}
-
-#[derive(Deserialize)]
-struct Alert {
-    threshold_amount: f64,
-}
-
-#[async_trait]
-impl Guard for OpenAi {
-    fn whose(&self) -> String {
-        format!("project {}", self.project)
-    }
-
-    /// `spend_limit` and `spend_alerts` of the project, in cents of a month. A project without a limit answers 404.
-    async fn monthly(&self) -> Got<(Option<f64>, Vec<u32>)> {
-        let limit = match self.api.get::<SpendLimit>(&format!("{}/spend_limit", self.admin)).await {
-            Ok(limit) if limit.currency.eq_ignore_ascii_case("usd") && limit.interval == "month" => limit.threshold_amount / 100.0,
-            Ok(_) => return Err(Failure::unknown("the project's spend limit is not one of US dollars in a month")),
-            Err(failure) if failure.refusal() == Some(Refusal::Gone) => return Ok((None, Vec::new())),
-            Err(failure) => return Err(failure),
-        };
-        let alerts: Vec<Alert> = openai_api::listing(&self.api, &format!("{}/spend_alerts", self.admin), "").await?;
-        // Saturates; a part of a limit of nothing is no part.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rounded percentage")]
-        let percent = |alert: &Alert| (alert.threshold_amount / limit).round() as u32;
-        Ok((Some(limit), alerts.iter().map(percent).collect()))
+        Some(&self.project)
     }
 }
 
@@ -356,6 +250,6 @@ impl Usage for OpenAi {
             let what = format!("OpenAI tells usage by API key, and those of service account {key} went with it");
             return Err(Failure::refused(Refusal::Gone, None, what));
         };
-        Ok(Some(openai_usage::used(&self.api, &Vec::from_iter(keys), from).await?))
+        Ok(Some(openai_usage::used(&self.project.api, &Vec::from_iter(keys), from).await?))
     }
 }

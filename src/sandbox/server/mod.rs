@@ -64,6 +64,8 @@ pub enum Answer {
     Xml(StatusCode, String),
     /// Server-sent events, each as one piece.
     Events(Vec<String>),
+    /// Bytes of this content type.
+    Bytes(&'static str, Vec<u8>),
 }
 
 impl From<(StatusCode, Value)> for Answer {
@@ -285,17 +287,19 @@ fn reply(answer: Answer) -> Response {
             let pieces = futures_util::stream::iter(pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece))));
             ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(pieces)).into_response()
         }
+        Answer::Bytes(kind, bytes) => ([(header::CONTENT_TYPE, kind)], bytes).into_response(),
     }
 }
 
 /// The answer, broken off in its middle.
 fn halved(answer: Answer) -> Response {
     let (status, kind, text) = match answer {
-        Answer::Json(status, body) => (status, "application/json", body.to_string()),
-        Answer::Xml(status, text) => (status, "text/xml", text),
-        Answer::Events(pieces) => (StatusCode::OK, "text/event-stream", pieces.concat()),
+        Answer::Json(status, body) => (status, "application/json", body.to_string().into_bytes()),
+        Answer::Xml(status, text) => (status, "text/xml", text.into_bytes()),
+        Answer::Events(pieces) => (StatusCode::OK, "text/event-stream", pieces.concat().into_bytes()),
+        Answer::Bytes(kind, bytes) => (StatusCode::OK, kind, bytes),
     };
-    let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
+    let half = Bytes::copy_from_slice(&text[..text.len() / 2]);
     let broken = futures_util::stream::iter([Ok(half), Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe))]);
     let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_LENGTH, text.len().to_string())];
     (status, headers, Body::from_stream(broken)).into_response()

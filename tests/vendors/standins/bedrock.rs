@@ -1,5 +1,6 @@
 //! IAM's query API, as its reference has it (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceSpecificCredential.html> and its
-//! neighbours), and Bedrock's listing of models. What a value that is no key is told, and what a value is made of, is what clients report.
+//! neighbours), Bedrock's listing of models, and its runtime's Converse
+//! (<https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>). What a value that is no key is told, and what a value is made of, is what clients report.
 
 use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -14,7 +15,7 @@ pub fn vendor() -> Vendor {
         name: "bedrock",
         block: |url, admin| {
             format!(
-                "user: chat\nregion: us-east-1\nendpoint: \"{url}\"\nbedrock_url: \"{url}\"\ncredentials: {{ access_key_id: {admin}, secret_access_key: {admin} }}"
+                "user: chat\nregion: us-east-1\nendpoint: \"{url}\"\nbedrock_url: \"{url}\"\nruntime_url: \"{url}\"\ncredentials: {{ access_key_id: {admin}, secret_access_key: {admin} }}"
             )
         },
         shape: answer,
@@ -27,7 +28,7 @@ pub fn vendor() -> Vendor {
         probe: ("GET", "/foundation-models"),
         // 403 means death only with its words.
         unclear: &[400, 401, 403, 404, 429, 500, 503],
-        model: "none",
+        model: "us.amazon.nova-micro-v1:0",
         page: 100,
         seeds: 1,
     }
@@ -63,14 +64,79 @@ fn done(action: &str, result: &Value) -> Answer {
     (StatusCode::OK, json!({ format!("{action}Response"): body })).into()
 }
 
+/// A value that is no key.
+fn unknown() -> Answer {
+    (StatusCode::FORBIDDEN, json!({ "Message": "Authentication failed: Please make sure your API Key is valid." })).into()
+}
+
+/// A message, whole or in frames.
+fn conversation(model: &str, operation: &str, call: &Call) -> Answer {
+    let asked = &call.body["messages"][0];
+    if model != "us.amazon.nova-micro-v1%3A0" || asked["role"] != "user" || !asked["content"][0]["text"].is_string() {
+        return (StatusCode::BAD_REQUEST, json!({ "message": "The provided model identifier is invalid." })).into();
+    }
+    match operation {
+        "converse" => {
+            let body = json!({
+                "output": { "message": { "role": "assistant", "content": [{ "text": "ok" }] } }, "stopReason": "end_turn",
+                "usage": { "inputTokens": 9, "outputTokens": 1, "totalTokens": 10 }, "metrics": { "latencyMs": 200 },
+            });
+            (StatusCode::OK, body).into()
+        }
+        "converse-stream" => Answer::Bytes(EVENTS, stream().concat()),
+        _ => (StatusCode::NOT_FOUND, json!({ "message": "UnknownOperation" })).into(),
+    }
+}
+
+/// The content type of AWS's event streams.
+pub const EVENTS: &str = "application/vnd.amazon.eventstream";
+
+/// The frames of a whole answer.
+pub fn stream() -> Vec<Vec<u8>> {
+    [
+        ("messageStart", json!({ "role": "assistant" })),
+        ("contentBlockDelta", json!({ "contentBlockIndex": 0, "delta": { "text": "ok" } })),
+        ("contentBlockStop", json!({ "contentBlockIndex": 0 })),
+        ("messageStop", json!({ "stopReason": "end_turn" })),
+        ("metadata", json!({ "usage": { "inputTokens": 9, "outputTokens": 1, "totalTokens": 10 }, "metrics": { "latencyMs": 200 } })),
+    ]
+    .map(|(kind, payload)| frame(&[(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")], &payload))
+    .into()
+}
+
+/// A frame of AWS's event stream.
+pub fn frame(headers: &[(&str, &str)], payload: &Value) -> Vec<u8> {
+    let length = |bytes: usize| u32::try_from(bytes).expect("short").to_be_bytes();
+    let mut told = Vec::new();
+    for (name, value) in headers {
+        told.push(u8::try_from(name.len()).expect("short"));
+        told.extend(name.bytes().chain([7]).chain(u16::try_from(value.len()).expect("short").to_be_bytes()).chain(value.bytes()));
+    }
+    let payload = payload.to_string().into_bytes();
+    let mut frame = [length(12 + told.len() + payload.len() + 4), length(told.len())].concat();
+    frame.extend(crc32(&frame).to_be_bytes());
+    frame.extend(told.into_iter().chain(payload));
+    frame.extend(crc32(&frame).to_be_bytes());
+    frame
+}
+
+/// The checksum that gzip has, too.
+fn crc32(bytes: &[u8]) -> u32 {
+    let bit = |sum: u32, _| if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 };
+    !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), bit))
+}
+
 fn answer(keys: &mut Keys, call: &Call) -> Answer {
     let text = |field: &str| call.body[field].as_str().unwrap_or_default().to_owned();
     let action = text("Action");
     if call.path == "/foundation-models" {
         return match keys.call(call.bearer().reveal()) {
             true => (StatusCode::OK, json!({ "modelSummaries": [{ "modelId": "amazon.nova-micro-v1:0" }] })).into(),
-            false => (StatusCode::FORBIDDEN, json!({ "Message": "Authentication failed: Please make sure your API Key is valid." })).into(),
+            false => unknown(),
         };
+    }
+    if let [_, "model", model, operation] = call.path.split('/').collect::<Vec<_>>().as_slice() {
+        return if keys.call(call.bearer().reveal()) { conversation(model, operation, call) } else { unknown() };
     }
     if !call.header("authorization").starts_with(&format!("AWS4-HMAC-SHA256 Credential={ADMIN}/")) {
         return error(StatusCode::FORBIDDEN, "InvalidClientTokenId");

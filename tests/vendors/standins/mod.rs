@@ -14,6 +14,7 @@ pub mod gemini_bound;
 pub mod litellm;
 pub mod mistral;
 pub mod new_api;
+pub mod openai_user;
 pub mod openrouter;
 pub mod relay_litellm;
 pub mod sendgrid;

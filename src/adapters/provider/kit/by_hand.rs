@@ -24,28 +24,37 @@ pub struct Rest<'a> {
     pub with: Option<&'a str>,
 }
 
+const JSON: &str = "-H 'Content-Type: application/json'";
+
 /// Both in `curl`, with the login on standard input.
 pub fn by_hand(api: &Api, rest: &Rest<'_>, key: Option<&KeyId>) -> ByHand {
     let login = api.login().shell();
-    let json = "-H 'Content-Type: application/json'";
-    let url = |path: &str| match path.split_once("{id}") {
-        // What the shell shall fill in must not stand in quotes that keep it from that.
-        Some((before, after)) if key.is_none() => format!("{}\"$LEAKED_KEY_ID\"{}", quoted(&format!("{}{before}", api.base)), after),
-        _ => quoted(&format!("{}{}", api.base, path.replace("{id}", key.map_or("", KeyId::as_str)))),
-    };
-    let with = rest.with.map_or_else(String::new, |body| {
-        let id = key.map_or("LEAKED_KEY_ID", KeyId::as_str);
-        format!(" {json} -d {}", quoted(&body.replace("{id}", id)))
-    });
     ByHand {
         create: vec![
-            format!("answer=$({login} | curl -fsS -H @- {json} -d {} {})", quoted(&rest.body.to_string()), url(rest.create)),
+            format!("answer=$({login} | curl -fsS -H @- {JSON} -d {} {})", quoted(&rest.body.to_string()), url(api, rest.create, key)),
             format!(
                 "export NEW_KEY=$(printf %s \"$answer\" | jq -r {}) NEW_KEY_ID=$(printf %s \"$answer\" | jq -r {})",
                 quoted(rest.value),
                 quoted(rest.id)
             ),
         ],
-        revoke: vec![format!("{login} | curl -fsS -X {} -H @-{with} {}", rest.method, url(rest.delete))],
+        revoke: vec![revoked_by_hand(api, &rest.method, rest.delete, rest.with, key)],
+    }
+}
+
+/// The deletion alone; `{id}` is the key's id.
+pub fn revoked_by_hand(api: &Api, method: &Method, path: &str, with: Option<&str>, key: Option<&KeyId>) -> String {
+    let with = with.map_or_else(String::new, |body| {
+        let id = key.map_or("LEAKED_KEY_ID", KeyId::as_str);
+        format!(" {JSON} -d {}", quoted(&body.replace("{id}", id)))
+    });
+    format!("{} | curl -fsS -X {method} -H @-{with} {}", api.login().shell(), url(api, path, key))
+}
+
+fn url(api: &Api, path: &str, key: Option<&KeyId>) -> String {
+    match path.split_once("{id}") {
+        // What the shell shall fill in must not stand in quotes that keep it from that.
+        Some((before, after)) if key.is_none() => format!("{}\"$LEAKED_KEY_ID\"{}", quoted(&format!("{}{before}", api.base)), after),
+        _ => quoted(&format!("{}{}", api.base, path.replace("{id}", key.map_or("", KeyId::as_str)))),
     }
 }

@@ -15,3 +15,8 @@ pub fn digest_id(value: &Secret) -> KeyId {
 pub fn by_a_person(page: &str, what: &str) -> Failure {
     Failure::refused(Refusal::Denied, None, "only a person can do that here").hint(format!("{what} the key at {page}"))
 }
+
+/// What a person types after making a key there.
+pub fn made_by_hand(page: &str) -> String {
+    format!("# make a key at {page}, then: export NEW_KEY=… NEW_KEY_ID=by-hand")
+}

@@ -16,8 +16,8 @@ mod time;
 
 pub use self::{
     api::{Api, Manner},
-    by_hand::{Rest, by_hand},
-    by_person::{by_a_person, digest_id},
+    by_hand::{Rest, by_hand, revoked_by_hand},
+    by_person::{by_a_person, digest_id, made_by_hand},
     entra::Entra,
     json::{present, sorted},
     key::in_header,

@@ -3,13 +3,13 @@
 use reqwest::RequestBuilder;
 use serde_json::json;
 
-use super::{Form, PROMPT_TOKENS, WORD, speak};
+use super::{Form, PROMPT_TOKENS, WORD, events, speak};
 use crate::{
     adapters::provider::kit::Dead,
     ports::{Got, Question, Spoken},
 };
 
-const FORM: Form = Form { whole: "/content", last: |piece| piece["type"] == "message_stop", end: None };
+const FORM: Form = Form { whole: "/content", pieces: |reply| events(reply, None, |piece| piece["type"] == "message_stop") };
 
 /// `request` is a POST to `…/messages` that bears the key and the version.
 ///

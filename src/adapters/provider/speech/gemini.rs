@@ -3,13 +3,14 @@
 use reqwest::RequestBuilder;
 use serde_json::json;
 
-use super::{Form, PROMPT_TOKENS, WORD, speak};
+use super::{Form, PROMPT_TOKENS, WORD, events, speak};
 use crate::{
     adapters::provider::kit::Dead,
     ports::{Got, Question, Spoken},
 };
 
-const FORM: Form = Form { whole: "/candidates/0", last: |piece| !piece["candidates"][0]["finishReason"].is_null(), end: None };
+const FORM: Form =
+    Form { whole: "/candidates/0", pieces: |reply| events(reply, None, |piece| !piece["candidates"][0]["finishReason"].is_null()) };
 
 /// The end of the address for this question, after `…/models/{model}`.
 pub fn verb(question: &Question<'_>) -> &'static str {

@@ -1,6 +1,7 @@
 //! One real request of the workload's kind, in the wire formats that services speak. It asks for a word and at most [`PROMPT_TOKENS`] tokens.
 
 mod anthropic;
+mod converse;
 mod gemini;
 mod openai;
 
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 pub use self::{
     anthropic::anthropic,
+    converse::{converse, operation},
     gemini::{gemini, verb},
     openai::openai,
 };
@@ -25,10 +27,8 @@ const WORD: &str = "Answer with the one word: ok";
 struct Form {
     /// Something that every whole answer has: a JSON pointer.
     whole: &'static str,
-    /// Whether a piece of a streamed answer is its last one.
-    last: fn(&Value) -> bool,
-    /// What stands in place of a last piece, where that is no JSON.
-    end: Option<&'static str>,
+    /// How many pieces a streamed answer has; none where it is no stream, or breaks off.
+    pieces: fn(&Reply) -> Got<Option<usize>>,
 }
 
 /// Sends it once and reads the answer to its end.
@@ -46,25 +46,30 @@ async fn speak(request: RequestBuilder, stream: bool, form: &Form, dead: &[Dead]
             None => Err(unlike(&reply)),
         };
     }
-    Ok(Spoken { life, pieces: pieces(&reply, form)?, room })
+    Ok(Spoken { life, pieces: (form.pieces)(&reply)?, room })
 }
 
-/// How many pieces a stream has (<https://html.spec.whatwg.org/multipage/server-sent-events.html>); none where it is no stream, or breaks off.
-fn pieces(reply: &Reply, form: &Form) -> Got<Option<usize>> {
-    let kind = reply.headers.get(reqwest::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("text/event-stream") {
+fn is_of(reply: &Reply, kind: &str) -> bool {
+    let told = reply.headers.get(reqwest::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    told.starts_with(kind)
+}
+
+/// The pieces of a stream of events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), which ends with the text `end`, or else with a
+/// piece that is the `last` one.
+fn events(reply: &Reply, end: Option<&str>, last: fn(&Value) -> bool) -> Got<Option<usize>> {
+    if !is_of(reply, "text/event-stream") {
         return Ok(None);
     }
     let text = std::str::from_utf8(&reply.body).map_err(|_| unlike(reply))?;
     let (mut count, mut ended) = (0, false);
     for data in text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim) {
-        if form.end == Some(data) {
+        if end == Some(data) {
             ended = true;
             continue;
         }
         let piece: Value = serde_json::from_str(data).map_err(|_| unlike(reply))?;
         count += 1;
-        ended = ended || form.end.is_none() && (form.last)(&piece);
+        ended = ended || end.is_none() && last(&piece);
     }
     Ok(ended.then_some(count))
 }

@@ -2,15 +2,15 @@
 //! <https://platform.openai.com/docs/api-reference/chat/create>.
 
 use reqwest::RequestBuilder;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Form, PROMPT_TOKENS, WORD, speak};
+use super::{Form, PROMPT_TOKENS, WORD, events, speak};
 use crate::{
     adapters::provider::kit::Dead,
     ports::{Got, Question, Spoken},
 };
 
-const FORM: Form = Form { whole: "/choices/0", last: |_: &Value| false, end: Some("[DONE]") };
+const FORM: Form = Form { whole: "/choices/0", pieces: |reply| events(reply, Some("[DONE]"), |_| false) };
 
 /// `request` is a POST to `…/chat/completions` that bears the key; `most` is the vendor's field for the most tokens: `max_tokens`, at OpenAI itself
 /// `max_completion_tokens`.
