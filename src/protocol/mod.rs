@@ -19,7 +19,8 @@ pub use bounds::{Bound, Bounds, widened, wider};
 pub use decide::{decide, gated};
 pub use idle::{Idle, LastUse, grown, idle, unchanged};
 pub use judge::{
-    Candidate, Handed, ILL_PASSES, Jury, Leftover, Made, Showing, Unfit, fit, left, made, may_be_off, replaces, serves, settle, short, written,
+    Candidate, Handed, ILL_PASSES, Jury, Leftover, Made, Showing, Unfit, fit, left, made, may_be_off, replaces, serves, settle, short,
+    written,
 };
 #[cfg(feature = "mutants")]
 pub use rule::{Rule, without};

@@ -30,7 +30,8 @@ impl Office {
     pub async fn new(count: usize, labels: &[&str]) -> Self {
         let (vault, folder) = (SandboxVault::start().await.unwrap(), tempfile::tempdir().unwrap());
         std::fs::create_dir(folder.path().join("playbooks")).unwrap();
-        let mut office = Self { vault, http: reqwest::Client::builder().tls_certs_only([]).build().unwrap(), fleets: BTreeMap::new(), folder };
+        let mut office =
+            Self { vault, http: reqwest::Client::builder().tls_certs_only([]).build().unwrap(), fleets: BTreeMap::new(), folder };
         for n in 0..count {
             office.add(&format!("key-{n:02}"), labels[n % labels.len()]).await;
         }

@@ -52,7 +52,11 @@ impl Api {
 impl Stage {
     pub async fn new() -> Self {
         let vault = SandboxVault::start().await.unwrap();
-        let api = Api { address: vault.address(), token: vault.token().to_owned(), http: reqwest::Client::builder().tls_certs_only([]).build().unwrap() };
+        let api = Api {
+            address: vault.address(),
+            token: vault.token().to_owned(),
+            http: reqwest::Client::builder().tls_certs_only([]).build().unwrap(),
+        };
         api.post(ROLE, json!({})).await;
         let made = api.post(&format!("{ROLE}/secret-id"), json!({})).await;
         let fields = json!({ "secret_id": made["data"]["secret_id"], "accessor": made["data"]["secret_id_accessor"] });

@@ -15,7 +15,7 @@ use keyroll::{journal::SqliteJournal, ports::Journal, protocol::End, rotation::R
 use stage::Stage;
 
 /// How many rotations run at once: they wait more than they work.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 
 /// More records than the main road has.
 const LONGEST: u64 = 30;

@@ -31,11 +31,8 @@ fn without_names_a_key_must_fit_in_everything() {
     assert_eq!(alone(fits(&a)), Leftover::Stray(a.clone()));
     assert_eq!(alone(Candidate { known: true, ..fits(&a) }), Leftover::Nothing);
     assert_eq!(alone(Candidate { made: Made::Before, ..fits(&a) }), Leftover::Nothing);
-    let doubtful = [
-        Candidate { used: true, ..fits(&a) },
-        Candidate { held: true, ..fits(&a) },
-        Candidate { made: Made::Unknown, ..fits(&a) },
-    ];
+    let doubtful =
+        [Candidate { used: true, ..fits(&a) }, Candidate { held: true, ..fits(&a) }, Candidate { made: Made::Unknown, ..fits(&a) }];
     for candidate in doubtful {
         assert_eq!(alone(candidate), Leftover::Unclear(a.clone()), "{candidate:?}");
     }
