@@ -49,8 +49,8 @@ pub fn unchanged(readings: &[(Duration, u64)], lag: Duration) -> LastUse {
     let Some((last, value)) = readings.last() else { return LastUse::default() };
     let same = readings.iter().rev().take_while(|(_, known)| known == value);
     let until = same.last().map_or(*last, |(at, _)| *at);
-    let changes = readings.windows(2).filter(|pair| pair[0].1 != pair[1].1);
-    LastUse { until, from: changes.last().map(|pair| pair[0].0.saturating_sub(lag)) }
+    let change = readings.windows(2).rfind(|pair| pair[0].1 != pair[1].1);
+    LastUse { until, from: change.map(|pair| pair[0].0.saturating_sub(lag)) }
 }
 
 /// Whether readings show that a key was used since the promote: what was spent before it may show until the lag is over.
