@@ -67,6 +67,11 @@ macro_rules! vendors {
             async fn rolls_back() {
                 crate::road::rolls_back(vendor()).await;
             }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn leaks() {
+                crate::road::leaks(vendor()).await;
+            }
         }
     )*
 

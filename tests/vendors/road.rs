@@ -150,6 +150,17 @@ pub async fn rolls_back(vendor: Vendor) {
     assert_eq!(world.keys.all.len(), all, "one was made, and is gone again");
 }
 
+/// The key leaked, and goes before there is another one; its death is proved, and the services get one that works.
+pub async fn leaks(vendor: Vendor) {
+    let road = Road::new(vendor).await;
+    let leaked = road.server.world().keys.all[0].value.clone();
+    let emergency = ["emergency", "book.yaml", "--mode", "revoke-first", "--reason", "in a public repository", "--yes"];
+    let said = road.ends(&road.keyroll(&emergency).await, 0);
+    assert_ne!(road.only(&said), road.old, "{said}");
+    assert!(said.contains("CONTAINED: the provider refuses"), "{said}");
+    assert!(!road.server.world().keys.call(&leaked), "{said}");
+}
+
 /// The vendor makes a key, and its answer is lost: what it left is found and deleted, and the rotation ends all the same. Where nothing tells that key
 /// from others, a person is asked, and nothing is deleted.
 pub async fn settles_a_lost_create(vendor: Vendor) {
