@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -199,11 +199,16 @@ impl Tap {
 }
 
 impl Blow {
-    /// A killed process's request goes nowhere, and neither does the answer to it; a stopped one's is on its way.
+    /// A killed process's request goes nowhere, and neither does the answer to it; a stopped one's is on its way once the process stands still.
     async fn fall(&self) -> std::io::Result<()> {
         let mut whom = self.whom.clone();
         let pid = whom.wait_for(Option::is_some).await.ok().and_then(|pid| *pid).expect("it runs");
         kill_process(pid, self.signal)?;
+        if self.signal == Signal::STOP {
+            // On a busy machine its threads may run on for milliseconds, and would come to other requests than this one.
+            let still = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+            tokio::task::spawn_blocking(move || waitid(WaitId::Pid(pid), still)).await??;
+        }
         self.fell.notify_one();
         if self.signal == Signal::KILL { Err(std::io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
