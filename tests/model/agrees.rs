@@ -99,6 +99,9 @@ fn compare(world: &World, rotation: &Rotation, held: &HashMap<(usize, Version), 
     for key in 0..8 {
         assert_eq!(rotation.tombstones.contains(&id(key)), memory.tombstones & bit(key) != 0, "the tombstone of key {key}");
     }
+    if let Some(unfound) = memory.unfound {
+        assert_eq!(rotation.unfound(), usize::from(unfound), "{memory:?}");
+    }
     for (base, known) in memory.bases.iter().zip(&rotation.bases) {
         assert_eq!(*known, version(*base));
     }

@@ -115,7 +115,7 @@ impl World {
             held: false,
         });
         let known: Vec<KeyId> = keys.clone().filter(|(key, _)| ours(*key)).map(|(key, _)| place(key).clone()).collect();
-        match settle(candidates, &known, usize::MAX, !setting.unnamed) {
+        match settle(candidates, &known, mind.unfound.unwrap_or_default().into(), !setting.unnamed) {
             Leftover::Nothing => (Answer::Yes, None),
             Leftover::Stray(id) => (Answer::No, keys.map(|(key, _)| key).find(|key| *place(*key) == id)),
             Leftover::Unclear(_) => (Answer::Foreign, None),

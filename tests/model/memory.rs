@@ -1,7 +1,7 @@
 //! What the journal's records tell, in small: as `rotation::Rotation` folds them (`agrees.rs` sees to that).
 
 use arrayvec::ArrayVec;
-use keyroll::protocol::{Answer, Debt, Effect, Event, Illegal, Kind, Phase, Query, Role, Rules, State, apply};
+use keyroll::protocol::{Answer, Debt, Effect, Event, Illegal, Kind, Phase, Query, Role, Rules, Stand, State, apply};
 
 use crate::world::{Key, Keys, OLD, Put, Value, bit};
 
@@ -31,10 +31,12 @@ pub struct Memory {
     old: [Value; 2],
     last: [Value; 2],
     pub tombstones: Keys,
+    /// How many keys of lost creates may be there still, unfound; counted only where the provider lists no names, for nobody else asks.
+    pub unfound: Option<u8>,
 }
 
 impl Memory {
-    pub fn new(rules: Rules, value: Value) -> Self {
+    pub fn new(rules: Rules, value: Value, unnamed: bool) -> Self {
         Self {
             state: State::start(rules),
             kind: rules.kind,
@@ -45,6 +47,7 @@ impl Memory {
             old: [value; 2],
             last: [value; 2],
             tombstones: 0,
+            unfound: unnamed.then_some(0),
         }
     }
 
@@ -62,6 +65,15 @@ impl Memory {
     }
 
     fn learn(&mut self, event: Event, detail: Detail) {
+        if let Some(unfound) = &mut self.unfound {
+            let begun = self.state.phase == Phase::Create && self.state.stand == Stand::Begun;
+            *unfound = match (event, detail) {
+                (Event::Lost(Effect::Create), _) => *unfound + 1,
+                (Event::Resumed, _) if begun => *unfound + 1,
+                (Event::Intended(Effect::Delete(Role::Stray)), Detail::Dies(key)) if self.tombstones & bit(key) == 0 => *unfound - 1,
+                _ => *unfound,
+            };
+        }
         match (event, detail) {
             (_, Detail::Created(key)) => self.new = Some(key),
             (_, Detail::Stray(key)) => self.stray = Some(key),

@@ -163,7 +163,7 @@ impl World {
         let value = if setting.rules.kind == Kind::Install { Value::Nothing } else { Value::Key(OLD) };
         let life = if setting.rules.kind == Kind::Rotate { Life::Live } else { Life::Dead };
         Self {
-            journal: Memory::new(setting.rules, value),
+            journal: Memory::new(setting.rules, value, setting.unnamed),
             runners: [Some(Runner { behind: None, hand: None }), None],
             keys: [Made { life, attempt: None }].into_iter().collect(),
             stores: (0..setting.rules.stores).map(|_| Store::new(value)).collect(),
