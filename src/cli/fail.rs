@@ -175,6 +175,7 @@ impl From<JournalError> for Fail {
             JournalError::TakenOver(id) => Self::new(4, what).detail("this process stopped at once").next(format!("keyroll show {id}")),
             JournalError::Lapsed(id) => Self::new(5, what)
                 .detail("this process was stopped, or did not reach the journal, for longer than its lease; it did nothing more")
+                .detail("what it had sent last may still have its effect: once the rotation is over, `keyroll reconcile` shows a key that it left")
                 .next(format!("keyroll resume {id}")),
             JournalError::Unknown(_) => Self::usage(what).next("keyroll history"),
             JournalError::Corrupt(_) => Self::new(5, what).detail("nothing was done: keyroll never acts on a record that it cannot trust"),

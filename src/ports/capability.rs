@@ -116,10 +116,3 @@ pub trait Counter: Send + Sync {
     /// same are equal, also once they were written down.
     async fn reading(&self, key: &KeyId) -> Got<u64>;
 }
-
-/// What may be spent with a key can be held where it is now: a leaked one stops costing before it is deleted.
-#[async_trait]
-pub trait Cap: Send + Sync {
-    /// May be repeated.
-    async fn cap(&self, key: &KeyId) -> Got<()>;
-}

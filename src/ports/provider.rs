@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Attributes, ByPerson, ByValue, Cap, Counter, Enforces, Got, Guard, Problem, Prompt, Switch, Usage};
+use super::{Attributes, ByPerson, ByValue, Counter, Enforces, Got, Guard, Problem, Prompt, Switch, Usage};
 use crate::{
     ids::{Identity, KeyId},
     playbook::{Limits, SecretRef},
@@ -193,10 +193,6 @@ pub trait Provider: Send + Sync {
     /// Which limits of a playbook a new key is given.
     fn enforces(&self) -> Enforces {
         Enforces::default()
-    }
-    /// A leaked key can be kept from spending more.
-    fn cap(&self) -> Option<&dyn Cap> {
-        None
     }
     /// Limits of the account that hold for all its keys.
     fn guard(&self) -> Option<&dyn Guard> {

@@ -192,18 +192,13 @@ async fn used(_bench: &dyn ProviderBench, provider: &dyn Provider, id: &KeyId) {
     assert!(last.is_none_or(|last| last < soon), "the last use is not in the future");
 }
 
-/// What was spent is told, and only grows; a key can be kept from spending more, as often as one likes.
+/// What was spent is told, and only grows.
 async fn spent(_bench: &dyn ProviderBench, provider: &dyn Provider, id: &KeyId, credential: &Credential) {
     if let Some(counter) = provider.counter() {
         let before = counter.reading(id).await.unwrap_or_else(|failure| panic!("reading: {failure}"));
         probe(provider, credential).await;
         let after = counter.reading(id).await.unwrap_or_else(|failure| panic!("reading: {failure}"));
         assert!(after >= before, "{before} to {after}");
-    }
-    if let Some(cap) = provider.cap() {
-        for _ in 0..2 {
-            cap.cap(id).await.unwrap_or_else(|failure| panic!("cap: {failure}"));
-        }
     }
 }
 

@@ -34,7 +34,7 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Cap, Credential, Enforces, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
+        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
         Spoken, Switch, Traits, Usage, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
@@ -436,10 +436,6 @@ impl Provider for LiteLlm {
     fn enforces(&self) -> Enforces {
         Enforces { monthly: true, rate: true, ..Enforces::default() }
     }
-
-    fn cap(&self) -> Option<&dyn Cap> {
-        Some(self)
-    }
 }
 
 #[async_trait]
@@ -481,14 +477,5 @@ impl Attributes for LiteLlm {
 
     async fn planned(&self, like: Option<&KeyId>, limits: &Limits) -> Got<Bounds> {
         self.terms(like, limits, Utc::now()).await?.bounds()
-    }
-}
-
-#[async_trait]
-impl Cap for LiteLlm {
-    /// The budget becomes what is spent already.
-    async fn cap(&self, key: &KeyId) -> Got<()> {
-        let spent = self.info(key).await?.get("spend").and_then(Value::as_f64).ok_or_else(|| unread("spend"))?;
-        self.post("/key/update", json!({ "key": key.as_str(), "max_budget": spent })).await.map(drop)
     }
 }

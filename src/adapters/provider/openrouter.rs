@@ -24,7 +24,7 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Cap, Counter, Credential, Enforces, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
+        Ambiguity, Attributes, ByHand, Counter, Credential, Enforces, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
         Spoken, Switch, Traits, Wanted,
     },
     protocol::{Bound, Bounds},
@@ -332,10 +332,6 @@ impl Provider for OpenRouter {
     fn enforces(&self) -> Enforces {
         Enforces { monthly: true, ..Enforces::default() }
     }
-
-    fn cap(&self) -> Option<&dyn Cap> {
-        Some(self)
-    }
 }
 
 #[async_trait]
@@ -377,14 +373,5 @@ impl Attributes for OpenRouter {
             None => None,
         };
         Ok(Terms::of(like.as_ref(), self.workspace.as_ref(), limits, Utc::now())?.bounds())
-    }
-}
-
-#[async_trait]
-impl Cap for OpenRouter {
-    /// The limit becomes what is spent already.
-    async fn cap(&self, key: &KeyId) -> Got<()> {
-        let usage = self.one(key).await?.usage;
-        self.patch(key, json!({ "limit": usage })).await
     }
 }
