@@ -5,6 +5,7 @@ mod explore;
 #[path = "../common/figure.rs"]
 mod figure;
 mod holds;
+mod idle;
 mod jury;
 mod leak;
 mod rows;
