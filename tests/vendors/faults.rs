@@ -6,9 +6,10 @@ use keyroll::{
     sandbox::server::Fault,
     secret::Secret,
 };
+use serde_json::Value;
 
 use crate::{
-    provider::clean,
+    provider::{ProviderBench as _, clean},
     site::{Bench, Vendor},
 };
 
@@ -64,6 +65,24 @@ pub async fn only_its_own_word_is_death(vendor: Vendor) {
     bench.spoil(vendor.probe, 1, Fault::DropBefore);
     assert!(bench.provider.probe(&credential).await.is_err());
     assert_eq!(bench.provider.probe(&credential).await.ok(), Some(Life::Alive), "{}", vendor.name);
+
+    // Where no status alone means death, the status of death in other words is none.
+    if [400, 401, 403, 404].iter().all(|code| vendor.unclear.contains(code)) {
+        bench.server.world().mangle = Some((vendor.probe.0, vendor.probe.1.to_owned(), Box::new(in_other_words)));
+        let life = bench.provider.probe(&bench.stranger()).await;
+        assert!(!matches!(life, Ok(Life::Dead | Life::Alive)), "{}: a refusal for another reason is no answer: {life:?}", vendor.name);
+    }
+}
+
+/// The same answer with other texts and numbers in it.
+fn in_other_words(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(in_other_words),
+        Value::Array(items) => items.iter_mut().for_each(in_other_words),
+        Value::String(text) => "for another reason".clone_into(text),
+        Value::Number(number) => *number = 7.into(),
+        Value::Bool(_) | Value::Null => {}
+    }
 }
 
 pub async fn a_page_that_fails_is_no_shorter_listing(vendor: Vendor) {

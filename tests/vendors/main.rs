@@ -82,7 +82,7 @@ macro_rules! vendors {
     };
 }
 
-vendors! { azure_openai, bedrock, cloudflare, cloudflare_account, datadog, datadog_application, fireworks, gemini, gemini_bound, litellm, mistral, new_api, openrouter, relay_litellm, sendgrid, twilio, xai }
+vendors! { azure_openai, bedrock, cloudflare, cloudflare_account, datadog, datadog_application, deepgram, fireworks, gemini, gemini_bound, litellm, mistral, new_api, openrouter, relay_litellm, sendgrid, twilio, xai }
 
 /// A module of tests for each vendor whose keys only a person makes.
 macro_rules! people {

@@ -145,7 +145,7 @@ pub struct Vendor {
     pub list: (&'static str, &'static str),
     /// The path that a key is tried on, and whether a call there is no admin call.
     pub probe: (&'static str, &'static str),
-    /// A status that means death without more, and those that mean nothing.
+    /// The statuses that alone mean nothing; one that is not among them may mean death without more.
     pub unclear: &'static [u16],
     pub model: &'static str,
     /// How many fit on a page of the listing; more are seeded where it has pages.

@@ -7,6 +7,7 @@ pub mod bedrock;
 pub mod by_person;
 pub mod cloudflare;
 pub mod datadog;
+pub mod deepgram;
 pub mod fireworks;
 pub mod gemini;
 pub mod http;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Vendor> {
         litellm::VENDOR,
         xai::VENDOR,
         fireworks::VENDOR,
+        deepgram::VENDOR,
         mistral::VENDOR,
         by_person::MISTRAL,
         by_person::GROQ,

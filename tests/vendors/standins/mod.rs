@@ -8,6 +8,7 @@ pub mod cloudflare;
 pub mod cloudflare_account;
 pub mod datadog;
 pub mod datadog_application;
+pub mod deepgram;
 pub mod fireworks;
 pub mod gemini;
 pub mod gemini_bound;

@@ -29,7 +29,12 @@ pub struct Sent(Vec<(&'static str, &'static str, SecretRef)>);
 impl Sent {
     /// `Authorization: Bearer …`.
     pub fn bearer(at: SecretRef) -> Self {
-        Self(vec![("authorization", "Bearer ", at)])
+        Self::scheme("Bearer ", at)
+    }
+
+    /// `Authorization: Token …`, with another word than `Bearer `; the space after it belongs to it.
+    pub fn scheme(word: &'static str, at: SecretRef) -> Self {
+        Self(vec![("authorization", word, at)])
     }
 
     /// As a header of its own.
