@@ -1,6 +1,6 @@
 //! `keyroll ack`: a person has seen that a rotation is held.
 
-use super::{App, Fail, app, resume::person};
+use super::{App, Fail, app, person::person};
 use crate::{ports::Clock, record::Decree, report};
 
 #[derive(clap::Args)]

@@ -6,7 +6,7 @@ use super::{
     App, Fail, app,
     drive::{append, take},
     load,
-    resume::person,
+    person::person,
 };
 use crate::{
     adapters::build,

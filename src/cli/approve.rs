@@ -5,7 +5,7 @@ use std::{io::IsTerminal, time::Duration};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::{App, Fail, app, resume::person};
+use super::{App, Fail, app, person::person};
 use crate::{
     ports::{Clock, Journal},
     record::{Approval, Decree, Decreed, Matters, Plan},

@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{App, Fail, resume::person};
+use super::{App, Fail, person::person};
 use crate::{
     journal::{self, SqliteJournal},
     ports::{Clock, Journal},

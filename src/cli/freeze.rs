@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::{App, Fail, app, resume::person};
+use super::{App, Fail, app, person::person};
 use crate::{
     batch::survey,
     playbook::Span,

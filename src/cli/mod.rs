@@ -21,6 +21,7 @@ mod init;
 mod load;
 mod logging;
 mod offboard;
+mod person;
 mod plan;
 mod provide;
 pub mod providers;

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     App, Fail, approve, drive, load,
     load::Loaded,
+    person::person,
     plan,
     report::{document, tell, write},
-    resume::person,
     run,
     select::Select,
     when,

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{App, Fail, load, resume::person, status};
+use super::{App, Fail, load, person::person, status};
 use crate::{
     adapters::build,
     batch::worse,

@@ -4,6 +4,7 @@ use super::{
     App, Fail, app,
     drive::{self, append, take},
     load,
+    person::person,
 };
 use crate::{
     protocol::{Ask, Event},
@@ -59,12 +60,4 @@ fn over(app: &App, rotation: &Rotation) -> u8 {
         anstream::println!("rotation {} is over: {}", rotation.id, report::words::keys(rotation));
     }
     report::exit_code(rotation)
-}
-
-/// The operating system's user, for the record.
-pub fn person() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }

@@ -4,7 +4,7 @@ use super::{
     App, Fail, app,
     drive::{self, append, take},
     load,
-    resume::person,
+    person::person,
 };
 use crate::{
     ports::{Journal, JournalError, Note},

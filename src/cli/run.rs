@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf};
 
-use super::{App, Fail, approve, drive, due, load, load::Loaded, offboard, plan, resume::person};
+use super::{App, Fail, approve, drive, due, load, load::Loaded, offboard, person::person, plan};
 use crate::{
     batch,
     ports::Journal,

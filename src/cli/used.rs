@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{App, app, load::Loaded, resume::person};
+use super::{App, app, load::Loaded, person::person};
 use crate::{
     ids::RotationId,
     ports::{Clock, Journal},

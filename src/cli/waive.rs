@@ -3,7 +3,7 @@
 use super::{
     App, Fail, app,
     drive::{append, take},
-    resume::person,
+    person::person,
 };
 use crate::{
     ids::InstanceId,

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many rotations run at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 40;
 /// A lease on PostgreSQL, in seconds: the next process waits for as long.
 const LEASE: &str = "3";
 const DEADLINE: Duration = Duration::from_secs(120);

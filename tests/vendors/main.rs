@@ -165,6 +165,11 @@ async fn a_lost_create_is_settled() {
     futures_util::future::join_all(all().into_iter().map(road::settles_a_lost_create)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idleness_is_asked_for_where_use_is_told() {
+    futures_util::future::join_all(all().into_iter().map(road::asks_for_idleness)).await;
+}
+
 /// Where a change writes a key whole, what it was made with is written back.
 #[tokio::test]
 async fn switching_off_and_on_changes_nothing_else() {

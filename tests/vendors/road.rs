@@ -123,6 +123,18 @@ revoke: {{ grace: 0s, dead_within: 3s }}
     }
 }
 
+/// How long the old key must have been idle can be asked for where its use is told, be it by what it has cost; elsewhere that is refused at once.
+pub async fn asks_for_idleness(vendor: Vendor) {
+    let road = Road::new(vendor).await;
+    let provider = build(&vendor, &road.server.url());
+    let path = road.folder.path().join("book.yaml");
+    let text = std::fs::read_to_string(&path).expect("a playbook");
+    std::fs::write(&path, text.replace("grace: 0s", "grace: 0s, idle_for: 48h")).expect("written");
+    let told = provider.usage().is_some() || provider.counter().is_some();
+    let said = road.ends(&road.keyroll(&["validate", "book.yaml"]).await, if told { 0 } else { 2 });
+    assert_eq!(said.contains("does not tell when a key was last used"), !told, "{said}");
+}
+
 /// Another key with the old one's attributes, proved by every instance; the old one dies late, and that is waited for.
 pub async fn rotates(vendor: Vendor) {
     let road = Road::new(vendor).await;

@@ -9,7 +9,7 @@ use crate::{
     cli::{
         App, Fail,
         load::{self, Loaded},
-        resume::person,
+        person::person,
         status,
         when::{self, Way},
     },

@@ -10,7 +10,7 @@ use super::{
     App, Fail, app,
     drive::{self, append, take},
     load::{self, Loaded},
-    resume::person,
+    person::person,
     when::{self, Way},
 };
 use crate::{

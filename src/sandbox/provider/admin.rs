@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Key, World,
-    routes::{Answer, cursored, error, missing},
+    reply::{Answer, cursored, error, missing},
 };
 use crate::{ids::KeyId, sandbox::server::Call, secret::Secret};
 

@@ -2,6 +2,7 @@
 //! a relay's plainer API, its admin keys, and faults on demand. It listens on 127.0.0.1 and ends when it is dropped.
 
 mod admin;
+mod reply;
 mod routes;
 mod usage;
 

@@ -4,10 +4,12 @@ use axum::http::StatusCode;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-use super::{Key, PROJECT, World, admin, usage};
+use super::{
+    Key, PROJECT, World, admin,
+    reply::{Answer, cursored, error, missing},
+    usage,
+};
 use crate::sandbox::server::{self, Call, Standin};
-
-pub(super) type Answer = (StatusCode, Value);
 
 /// The calls that a key is for.
 const WORK: [&str; 2] = ["/v1/models", "/v1/chat/completions"];
@@ -24,14 +26,6 @@ impl Standin for World {
         let admin = self.admins.iter().find(|key| key.sha256 == call.bearer().sha256());
         (!WORK.contains(&call.path.as_str())).then(|| admin.map(|key| key.id.to_string()))
     }
-}
-
-pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Answer {
-    (status, json!({ "error": { "message": message, "type": "invalid_request_error", "param": null, "code": code } }))
-}
-
-pub(super) fn missing() -> Answer {
-    error(StatusCode::NOT_FOUND, "not_found", "no such thing")
 }
 
 fn routed(world: &mut World, call: &Call) -> Answer {
@@ -178,27 +172,6 @@ fn api_key(key: &Key) -> Value {
         "owner_project_access": "active",
         "owner": owner,
     })
-}
-
-/// A page after the item that `after` names.
-pub(super) fn cursored(call: &Call, longest: usize, items: &[(&str, Value)]) -> Answer {
-    let limit = call.query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).clamp(1, longest);
-    let begin = match call.query.get("after") {
-        None => 0,
-        Some(after) => match items.iter().position(|(id, _)| id == after) {
-            Some(place) => place + 1,
-            None => return error(StatusCode::BAD_REQUEST, "invalid_after", "no such cursor"),
-        },
-    };
-    let page: Vec<_> = items.iter().skip(begin).take(limit).collect();
-    let body = json!({
-        "object": "list",
-        "data": page.iter().map(|(_, item)| item).collect::<Vec<_>>(),
-        "first_id": page.first().map(|(id, _)| id),
-        "last_id": page.last().map(|(id, _)| id),
-        "has_more": begin + page.len() < items.len(),
-    });
-    (StatusCode::OK, body)
 }
 
 /// A plain JSON API such as in-house gateways have.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     World,
-    routes::{Answer, error},
+    reply::{Answer, error},
 };
 use crate::{sandbox::server::Call, secret::Secret};
 
