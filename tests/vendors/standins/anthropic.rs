@@ -19,7 +19,7 @@ pub fn vendor() -> Vendor {
         delete: ("POST", "/v1/organizations/api_keys/*"),
         list: ("GET", "/v1/organizations/api_keys"),
         probe: ("GET", "/v1/models"),
-        unclear: &[400, 403, 404, 429, 500, 529],
+        unclear: &[400, 401, 403, 404, 429, 500, 529],
         model: "claude-haiku-4-5",
         page: 2,
         seeds: 3,
