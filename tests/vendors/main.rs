@@ -17,6 +17,7 @@ mod road;
 mod site;
 mod slots;
 mod standins;
+mod values;
 
 use site::Vendor;
 
