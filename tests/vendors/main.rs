@@ -18,6 +18,7 @@ mod site;
 mod slots;
 mod standins;
 mod values;
+mod workspaces;
 
 use site::Vendor;
 
