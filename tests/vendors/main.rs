@@ -14,6 +14,7 @@ mod person;
 #[path = "../contracts/provider.rs"]
 mod provider;
 mod road;
+mod scopes;
 mod site;
 mod slots;
 mod standins;
