@@ -14,9 +14,12 @@ mod person;
 #[path = "../contracts/provider.rs"]
 mod provider;
 mod road;
+mod scopes;
 mod site;
 mod slots;
 mod standins;
+mod values;
+mod workspaces;
 
 use site::Vendor;
 

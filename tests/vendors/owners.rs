@@ -84,3 +84,34 @@ async fn an_owner_that_is_not_told_is_unknown() {
     assert!(matches!(failure.fate, Fate::Unknown { .. }), "{failure}");
     assert!(*seen.lock().expect("not poisoned") > 0);
 }
+
+/// Nothing is deleted that the answer does not call so.
+#[tokio::test]
+async fn a_delete_is_done_only_when_it_is_said() {
+    let bench = Bench::new(vendor()).await;
+    bench.server.world().mangle = Some((vendor().delete.0, vendor().delete.1.into(), Box::new(|body| body["deleted"] = false.into())));
+    let failure = bench.provider.delete(&tombstone_for(&bench.seeded()[0])).await.expect_err("it is not said");
+    assert!(matches!(failure.fate, Fate::Unknown { .. }), "{failure}");
+}
+
+/// The use of another key would let one look idle that is not, or busy one that is.
+#[tokio::test]
+async fn what_is_told_of_another_key_is_not_this_keys() {
+    let bench = Bench::new(vendor()).await;
+    let id = bench.seeded()[0].clone();
+    let secret = Secret::new(&bench.server.world().keys.all[0].value);
+    bench.provider.probe(&Credential { id: None, secret }).await.expect("an answer");
+    let usage = bench.provider.usage().expect("OpenAI tells");
+    let path = format!("{}/*", vendor().list.1);
+    bench.server.world().mangle = Some(("GET", path, Box::new(|body| body["id"] = "key_of_another".into())));
+    assert!(usage.last_used(&id).await.is_err(), "the answer is another key's");
+
+    let beside = |body: &mut Value| {
+        let mut other = body["data"][0]["results"][0].clone();
+        other["api_key_id"] = "key_of_another".into();
+        body["data"][0]["results"].as_array_mut().expect("results").push(other);
+    };
+    bench.server.world().mangle = Some(("GET", "/v1/organization/usage/completions".into(), Box::new(beside)));
+    let told = usage.since(&id, Utc::now() - TimeDelta::minutes(10)).await.expect("an answer").expect("OpenAI tells");
+    assert_eq!((told.requests, told.input_tokens, told.output_tokens), (Some(1), Some(12), Some(5)));
+}

@@ -10,7 +10,7 @@ use keyroll::sandbox::service::Behaviour;
 
 impl Road {
     /// A person makes a key under the name that keyroll asked for.
-    fn made_by_hand(&self, said: &str) -> String {
+    pub fn made_by_hand(&self, said: &str) -> String {
         let name = said.split("the key ").nth(1).and_then(|rest| rest.split(" at ").next()).expect("a name is asked for");
         let mut world = self.server.world();
         (self.vendor.seed)(&mut world.keys, name);
@@ -28,7 +28,7 @@ impl Road {
         self.server.world().keys.all[nth].value.clone()
     }
 
-    async fn waits_for_a_key(&self) -> String {
+    pub async fn waits_for_a_key(&self) -> String {
         let said = self.ends(&self.keyroll(&["run", "book.yaml", "--yes"]).await, 6);
         assert!(said.contains("keyroll provide") && said.contains("a person makes it, at https://"), "{said}");
         said

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -27,6 +27,7 @@ use crate::{
         Ambiguity, ByHand, ByPerson, ByValue, Credential, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits,
         Wanted,
     },
+    protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
 };
@@ -321,11 +322,18 @@ impl ByPerson for Console {
 
 #[async_trait]
 impl ByValue for Console {
-    /// Any 2xx: the vendor revokes it soon after, and says so of every value.
+    /// Any 2xx: the vendor revokes it soon after, and says so of every value. What is not found is the call itself, never the key.
     async fn revoke(&self, value: &Secret) -> Got<()> {
         let path = self.place.revoke.unwrap_or_default();
         let request = self.request(Method::POST, path).json(&json!({ "credentials": [value.reveal()] }));
-        wire::send(request).await?.ok().map(drop)
+        let reply = wire::send(request).await?;
+        match reply.status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                let hint = format!("no key can be revoked by its value there: check `base_url`, and revoke it at {}", self.page);
+                Err(reply.refused(Refusal::Invalid).hint(hint))
+            }
+            _ => reply.ok().map(drop),
+        }
     }
 }
 

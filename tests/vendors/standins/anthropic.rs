@@ -1,7 +1,7 @@
 //! Anthropic, as its Admin API's reference has it (<https://platform.claude.com/docs/en/api/admin/api_keys>).
 
 use axum::http::StatusCode;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use keyroll::sandbox::server::{Answer, Call};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub fn vendor() -> Vendor {
         delete: ("POST", "/v1/organizations/api_keys/*"),
         list: ("GET", "/v1/organizations/api_keys"),
         probe: ("GET", "/v1/models"),
-        unclear: &[400, 403, 404, 429, 500, 529],
+        unclear: &[400, 401, 403, 404, 429, 500, 529],
         model: "claude-haiku-4-5",
         page: 2,
         seeds: 3,
@@ -51,9 +51,10 @@ fn answer(keys: &mut Keys, call: &Call) -> Answer {
 
 fn listing(keys: &Keys, call: &Call) -> Answer {
     let after = call.query.get("after_id");
+    let workspace = call.query.get("workspace_id");
     // Archived keys stay in the listing.
-    let all: Vec<&Key> =
-        keys.all.iter().skip_while(|key| after.is_some_and(|id| *id != key.id)).skip(usize::from(after.is_some())).collect();
+    let all = keys.all.iter().filter(|key| workspace.is_none_or(|id| key.more["workspace_id"] == id.as_str()));
+    let all: Vec<&Key> = all.skip_while(|key| after.is_some_and(|id| *id != key.id)).skip(usize::from(after.is_some())).collect();
     let page: Vec<Value> = all.iter().take(keys.page).map(|key| shown(key)).collect();
     let id = |place: Option<&Value>| place.map_or(Value::Null, |key| key["id"].clone());
     let body = json!({ "data": page, "has_more": all.len() > keys.page, "first_id": id(page.first()), "last_id": id(page.last()) });
@@ -74,18 +75,29 @@ fn one(keys: &mut Keys, call: &Call, method: &str, id: &str) -> Answer {
     (StatusCode::OK, shown(key)).into()
 }
 
-/// Tokens of the hour that a key was last used in.
+/// What the keys that are asked for (all of them where none is) were last used for, in the bucket of that time, between an empty bucket
+/// before it and one after it. A page has one bucket.
 fn report(keys: &Keys, call: &Call) -> Answer {
-    let id = call.query.get("api_key_ids[]").cloned().unwrap_or_default();
-    let used = keys.all.iter().find(|key| key.id == id).and_then(|key| key.used);
-    let bucket = |results: Value, at: DateTime<Utc>| json!({ "starting_at": time(at), "ending_at": time(at), "results": results });
+    let width = if call.query.get("bucket_width").is_some_and(|width| width == "1m") { 60 } else { 3600 };
+    let begins = |at: DateTime<Utc>| DateTime::from_timestamp(at.timestamp() / width * width, 0).unwrap_or(at);
+    let from = call.query.get("starting_at").and_then(|at| at.parse().ok()).map(begins);
+    let asked = call.query.get("api_key_ids[]");
     let tokens = json!({
         "uncached_input_tokens": 12, "cache_creation": { "ephemeral_1h_input_tokens": 1, "ephemeral_5m_input_tokens": 2 },
-        "cache_read_input_tokens": 3, "output_tokens": 5, "server_tool_use": { "web_search_requests": 0 }, "api_key_id": id,
+        "cache_read_input_tokens": 3, "output_tokens": 5, "server_tool_use": { "web_search_requests": 0 }, "api_key_id": asked,
     });
-    let mut data = vec![bucket(json!([]), Utc::now())];
-    data.extend(used.map(|at| bucket(json!([tokens]), at)));
-    (StatusCode::OK, json!({ "data": data, "has_more": false, "next_page": null })).into()
+    let used = keys.all.iter().filter(|key| asked.is_none_or(|id| *id == key.id)).filter_map(|key| key.used).map(begins);
+    let used = used.filter(|at| from.is_none_or(|from| *at >= from)).map(|at| (at, json!([tokens])));
+    let empty = |at| std::iter::once((at, json!([])));
+    let now = begins(Utc::now());
+    let mut buckets: Vec<_> = empty(from.unwrap_or(now)).chain(used).chain(empty(now)).collect();
+    let page: usize = call.query.get("page").and_then(|page| page.strip_prefix("page_")?.parse().ok()).unwrap_or(0);
+    let more = page + 1 < buckets.len();
+    let next = more.then(|| format!("page_{}", page + 1));
+    let (at, results) = buckets.swap_remove(page.min(buckets.len() - 1));
+    let end = time(at + TimeDelta::seconds(width));
+    let data = json!([{ "starting_at": time(at), "ending_at": end, "results": results }]);
+    (StatusCode::OK, json!({ "data": data, "has_more": more, "next_page": next })).into()
 }
 
 fn message(call: &Call) -> Answer {
@@ -114,7 +126,7 @@ fn shown(key: &Key) -> Value {
     };
     json!({
         "id": key.id, "type": "api_key", "name": key.name, "partial_key_hint": key.redacted(16, 4), "status": status,
-        "created_at": time(key.made), "expires_at": null, "created_by": { "id": "user_1", "type": "user" },
+        "created_at": time(key.made), "expires_at": key.expires.map(time), "created_by": { "id": "user_1", "type": "user" },
         "workspace_id": key.more["workspace_id"],
     })
 }

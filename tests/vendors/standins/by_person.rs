@@ -68,7 +68,8 @@ macro_rules! people {
                     delete: ("POST", PAGE.revoke),
                     list: ("GET", "/nowhere"),
                     probe: ("GET", PAGE.probe),
-                    unclear: &[402, 403, 404, 429, 500, 503],
+                    // 401 means death only with the vendor's own word.
+                    unclear: &[401, 402, 403, 404, 429, 500, 503],
                     model: "m-1",
                     page: 100,
                     seeds: 1,

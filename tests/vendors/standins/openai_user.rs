@@ -74,7 +74,9 @@ fn answer(keys: &mut Keys, call: &Call) -> Answer {
 }
 
 fn listing(keys: &Keys, call: &Call) -> Answer {
-    let mut all: Vec<Value> = keys.listed().into_iter().map(shown).collect();
+    // Unless it is asked for any, OpenAI shows the keys of those alone who still may use the project.
+    let any = call.query.get("owner_project_access").is_some_and(|access| access == "any");
+    let mut all: Vec<Value> = keys.listed().into_iter().filter(|key| any || key.enabled).map(shown).collect();
     all.insert(1, of_account());
     let after = call.query.get("after").and_then(|after| all.iter().position(|key| key["id"] == after.as_str()));
     let rest = &all[after.map_or(0, |place| place + 1)..];
