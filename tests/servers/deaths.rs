@@ -21,8 +21,10 @@ use crate::{
     },
 };
 
-/// How many rotations run at once.
-const AT_ONCE: usize = 40;
+/// How many rotations run at once: they wait more than they work.
+const AT_ONCE: usize = 16;
+/// How many pairs with the same first death.
+const IN_A_ROW: usize = 3;
 /// A lease on PostgreSQL, in seconds: the next process waits for as long.
 const LEASE: &str = "3";
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -135,34 +137,40 @@ async fn all(of: Vec<Death>) -> usize {
     count
 }
 
-/// Killed at one effect, and the process that goes on at another one: at each `step`th. How many such seconds there were.
+/// Killed at one effect, and the process that goes on at another one. Whether there were such effects; none: not even the first.
+async fn pair(kind: Kind, shared: bool, first: Moment, second: Moment) -> Option<bool> {
+    let story = format!("{kind:?}, shared: {shared}: {first:?}, then {second:?}");
+    let scene = Scene::new(kind, Manner::Follows, Toxic::Late, shared.then_some(LEASE), true).await;
+    let playbook = scene.playbook().display().to_string();
+    let child = struck(&scene, &["run", &playbook], Request::is_effect, first, Signal::KILL).await.ok()?;
+    killed(child, &story).await;
+    let late = Instant::now() + DEADLINE;
+    let again = loop {
+        match struck(&scene, &["resume"], Request::is_effect, second, Signal::KILL).await {
+            // The dead one's lease has to lapse.
+            Err(Some(4..=6)) if Instant::now() < late => tokio::time::sleep(Duration::from_millis(300)).await,
+            end => break end,
+        }
+    };
+    let Ok(child) = again else { return Some(false) };
+    killed(child, &story).await;
+    finish(&scene, &story).await;
+    scene.assert_sound(false, &story).await;
+    let chain = scene.keyroll(&["audit", "verify"]).await;
+    assert_eq!(chain.code, 0, "{story}: {}", chain.said);
+    Some(true)
+}
+
+/// All that begin with this one, at each `step`th: how many there were.
 async fn pairs(kind: Kind, shared: bool, first: Moment, step: usize) -> usize {
     let mut count = 0;
     for answered in [false, true] {
         // Whichever steps are left out, each effect is the first for some and the second for others.
-        for at in (1..).filter(|at| (at + first.at + usize::from(answered)).is_multiple_of(step)) {
-            let second = Moment { at, answered };
-            let story = format!("{kind:?}, shared: {shared}: {first:?}, then {second:?}");
-            let scene = Scene::new(kind, Manner::Follows, Toxic::Late, shared.then_some(LEASE), true).await;
-            let playbook = scene.playbook().display().to_string();
-            let Ok(child) = struck(&scene, &["run", &playbook], Request::is_effect, first, Signal::KILL).await else { return count };
-            killed(child, &story).await;
-            let late = Instant::now() + DEADLINE;
-            let again = loop {
-                match struck(&scene, &["resume"], Request::is_effect, second, Signal::KILL).await {
-                    // The dead one's lease has to lapse.
-                    Err(Some(4..=6)) if Instant::now() < late => tokio::time::sleep(Duration::from_millis(300)).await,
-                    end => break end,
-                }
-            };
-            let Ok(child) = again else { break };
-            killed(child, &story).await;
-            finish(&scene, &story).await;
-            scene.assert_sound(false, &story).await;
-            let chain = scene.keyroll(&["audit", "verify"]).await;
-            assert_eq!(chain.code, 0, "{story}: {}", chain.said);
-            count += 1;
-        }
+        let seconds = (1..).filter(|at| (at + first.at + usize::from(answered)).is_multiple_of(step));
+        let seconds = futures_util::stream::iter(seconds).map(|at| tokio::spawn(pair(kind, shared, first, Moment { at, answered })));
+        let happened = seconds.buffered(IN_A_ROW).map(|happened| happened.expect("what went wrong is said above"));
+        let happened: Vec<_> = happened.take_while(|happened| std::future::ready(*happened == Some(true))).collect().await;
+        count += happened.len();
     }
     count
 }
