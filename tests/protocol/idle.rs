@@ -103,6 +103,12 @@ fn each_bound_of_the_gate() {
 }
 
 #[test]
+fn the_last_of_several_uses_is_told() {
+    let readings = [(secs(0), 1), (secs(100), 2), (secs(200), 3), (secs(300), 3)];
+    assert_eq!(unchanged(&readings, secs(LAG)), LastUse { until: secs(200), from: Some(secs(100 - LAG)) });
+}
+
+#[test]
 fn without_a_reading_nothing_is_said() {
     assert_eq!(unchanged(&[], secs(LAG)), LastUse::default());
     assert!(!grown(&[], secs(LAG)));
