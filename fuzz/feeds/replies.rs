@@ -14,8 +14,8 @@ use chrono::{DateTime, Utc};
 use keyroll::{
     adapters::{Ctx, health, registry::Registry, wire::Wire},
     ids::{InstanceId, KeyId, RotationId, Version},
-    playbook::{Block, HealthSpec, SecretRef, Seg, Source},
-    ports::{Change, Credential, Discovery, Got, Health, Instance, Mark, Order, Provider, Rollout, Secrets, Store, Wanted},
+    playbook::{Block, HealthSpec, Limits, SecretRef, Seg, Source},
+    ports::{Change, Credential, Discovery, Got, Health, Instance, Like, Mark, Order, Provider, Rollout, Secrets, Store, Wanted},
     secret::Secret,
 };
 use tokio::runtime::Runtime;
@@ -173,7 +173,7 @@ impl Worlds {
             0 => drop(provider.check().await),
             1 => drop(provider.list().await),
             2 => drop(provider.identify(&credential(), &[]).await),
-            3 => drop(provider.create(&Wanted { like: Some(&id), ..Wanted::named("name", "token") }).await),
+            3 => drop(provider.create(&Wanted { like: Some(Like::Key(&id)), ..Wanted::named("name", "token") }).await),
             4 => drop(provider.create(&Wanted::named("name", "token")).await),
             5 => drop(provider.delete(&super::records::tombstone(&id)).await),
             6 => drop(provider.probe(&credential()).await),
@@ -184,6 +184,12 @@ impl Worlds {
                 }
                 if let Some(switch) = provider.switch() {
                     drop(switch.set(&id, false).await);
+                }
+                if let Some(attributes) = provider.attributes() {
+                    drop(attributes.of(&id).await);
+                    if let Ok(kept) = attributes.keep(&id).await {
+                        drop(attributes.planned(Some(Like::Gone(&kept)), &Limits::NONE).await);
+                    }
                 }
             }
         }

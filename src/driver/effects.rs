@@ -13,7 +13,7 @@ use super::{
 use crate::{
     ids::{KeyId, Version},
     playbook::WriteSource,
-    ports::{Change, Credential, Failure, Fate, Got, Life, Mark, Order, Wanted},
+    ports::{Change, Credential, Failure, Fate, Got, Life, Like, Mark, Order, Wanted},
     protocol::{Effect, Event, Phase, Refusal, Role, replaces},
     record::Detail,
     rotation::Rotation,
@@ -144,9 +144,10 @@ impl Hands<'_> {
     async fn create(&mut self, rotation: &Rotation) -> Got<Detail> {
         let name = rotation.names.last().ok_or_else(|| lost("its name is not in the journal"))?;
         let token = token(&[rotation.id.as_str(), "create", &rotation.state.attempt.to_string()]);
-        // What is deleted can no longer be copied from.
+        // What is deleted can no longer be read: what was kept of it takes its place.
         let alive = |id: &&KeyId| !rotation.tombstones.contains(id);
-        let like = rotation.key(Role::Old).filter(alive).or_else(|| rotation.formers.iter().rev().map(|former| &former.id).find(alive));
+        let living = rotation.key(Role::Old).filter(alive).or_else(|| rotation.formers.iter().rev().map(|former| &former.id).find(alive));
+        let like = living.map(Like::Key).or(rotation.plan.kept.as_ref().map(Like::Gone));
         let formers = rotation.formers.iter().map(|former| &former.id);
         let keep: Vec<_> = rotation.key(Role::Old).into_iter().chain(formers).filter(alive).cloned().collect();
         let wanted = Wanted { name, token: &token, like, keep: &keep, limits: &self.book.limits, listed: &rotation.plan.listed };

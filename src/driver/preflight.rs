@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ids::{Fingerprint, KeyId},
     playbook::{Instances, OnTimeout, Playbook, WriteSource},
-    ports::{Ambiguity, Clock, Credential, Failure, Life, Listed, Problem, Snapshot, World},
+    ports::{Ambiguity, Clock, Credential, Failure, Kept, Life, Like, Listed, Problem, Snapshot, World},
     protocol::{self, Kind, Role, Rules, widened},
     record::{Attributes, ConsumerPlan, OldKey, Plan, StorePlan},
     secret::Secret,
@@ -67,7 +67,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
     }
     let mut known = Known::new(&overrides.salt, world.stores.len());
     let (kind, old) = old_key(world, book, overrides, &listed, &snapshots, &mut known, &mut found).await;
-    let attributes = attributes(world, book, old.as_ref().and_then(|old| old.id.as_ref()), &mut found).await;
+    let (attributes, kept) = attributes(world, book, old.as_ref().and_then(|old| old.id.as_ref()), &mut found).await;
     let consumers = consumers(world, book, clock, kind, &mut known, &mut found).await;
     if !found.problems.is_empty() {
         return Err(found.problems);
@@ -89,6 +89,7 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
         waits,
         notes: found.notes,
         attributes,
+        kept,
         page: world.provider.by_person().map(|person| person.page()),
         approved: None,
         begun: None,
@@ -96,8 +97,8 @@ pub async fn preflight(world: &World, book: &Playbook, clock: &dyn Clock, overri
     Ok(plan)
 }
 
-/// What the old key may do, and what the new one will be allowed: never more.
-async fn attributes(world: &World, book: &Playbook, old: Option<&KeyId>, found: &mut Findings) -> Attributes {
+/// What the old key may do, and what the new one will be allowed: never more. And what is kept of the old one.
+async fn attributes(world: &World, book: &Playbook, old: Option<&KeyId>, found: &mut Findings) -> (Attributes, Option<Kept>) {
     let (enforces, limits) = (world.provider.enforces(), &book.limits);
     let asked = [
         ("monthly", limits.monthly.is_some(), enforces.monthly),
@@ -111,18 +112,19 @@ async fn attributes(world: &World, book: &Playbook, old: Option<&KeyId>, found: 
             found.notes.push(format!("`limits.{field}` is not enforceable here: {} has no such limit on a key{who}", book.provider.kind));
         }
     }
-    let Some(port) = world.provider.attributes() else { return Attributes::default() };
-    let mut attributes = Attributes::default();
+    let (mut attributes, mut kept) = (Attributes::default(), None);
+    let Some(port) = world.provider.attributes() else { return (attributes, kept) };
     let read = async {
         if let Some(old) = old {
             attributes.old = port.of(old).await?;
+            kept = Some(port.keep(old).await?);
         }
-        attributes.new = port.planned(old, limits).await?;
+        attributes.new = port.planned(old.map(Like::Key), limits).await?;
         Ok::<_, Failure>(())
     };
     if let Err(failure) = read.await {
         found.problems.push(failure.into());
-        return attributes;
+        return (attributes, kept);
     }
     if old.is_some() {
         for name in widened(&attributes.old, &attributes.new) {
@@ -132,7 +134,7 @@ async fn attributes(world: &World, book: &Playbook, old: Option<&KeyId>, found: 
             ));
         }
     }
-    attributes
+    (attributes, kept)
 }
 
 /// What the protocol needs of the playbook and the provider.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ids::{Fingerprint, KeyId},
     playbook::{Instances, Playbook, WriteSource},
-    ports::{Clock, Credential, Got, Listed, Problem, Snapshot, World},
+    ports::{Clock, Credential, Got, Kept, Listed, Problem, Snapshot, World},
     protocol::Kind,
     record::{Attributes, ConsumerPlan, OldKey, Plan, StorePlan},
 };
@@ -43,7 +43,9 @@ pub async fn urgent(
     overrides: &Overrides,
     suspect: &Suspect,
 ) -> Result<(Plan, Unread), Vec<Problem>> {
-    let (snapshots, unread) = stores(world, clock).await;
+    // At once with the stores: what leaked is deleted next, and then nobody can ask any more.
+    let likely = suspect.said.as_ref().or(suspect.known.as_ref().map(|(id, _)| id));
+    let ((snapshots, unread), early) = futures_util::future::join(stores(world, clock), kept(world, clock, likely)).await;
     let held = snapshots.iter().zip(&book.stores).find_map(|(snapshot, spec)| {
         let snapshot = snapshot.as_ref()?;
         let secret = snapshot.fields.get(secret_field(spec))?.duplicate();
@@ -83,6 +85,11 @@ pub async fn urgent(
             return Err(vec![Problem { what, hint, unreachable: true }]);
         }
     };
+    let kept = if id.as_ref() == likely { early } else { kept(world, clock, id.as_ref()).await };
+    let kept = kept.unwrap_or_else(|why| {
+        notes.push(format!("what limits the leaked key has cannot be read: {why}"));
+        None
+    });
     let told = listed.iter().find(|key| Some(&key.id) == id.as_ref());
     let old = OldKey {
         fingerprint: print.or_else(|| journaled.map(|(_, print)| print.clone())).unwrap_or_else(Fingerprint::unknown),
@@ -119,6 +126,7 @@ pub async fn urgent(
         waits: waits(book),
         notes,
         attributes: Attributes::default(),
+        kept,
         page: world.provider.by_person().map(|person| person.page()),
         approved: None,
         begun: None,
@@ -154,6 +162,12 @@ async fn identified(
             Ok((None, None))
         }
     }
+}
+
+/// What the leaked key was made with, where keys here have limits of their own.
+async fn kept(world: &World, clock: &dyn Clock, key: Option<&KeyId>) -> Result<Option<Kept>, String> {
+    let Some((port, key)) = world.provider.attributes().zip(key) else { return Ok(None) };
+    soon(clock, port.keep(key)).await.map(Some)
 }
 
 async fn stores(world: &World, clock: &dyn Clock) -> (Vec<Option<Snapshot>>, Unread) {

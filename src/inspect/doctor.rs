@@ -8,7 +8,7 @@ use crate::{
     driver::{self, Overrides},
     ids::KeyId,
     playbook::{Instances, Playbook, SecretRef, Span, quoted},
-    ports::{Clock, Failure, Journal, Problem, Secrets, World},
+    ports::{Clock, Failure, Journal, Like, Problem, Secrets, World},
     protocol::widened,
     record::OldKey,
     rotation::Rotation,
@@ -106,7 +106,7 @@ pub async fn playbook(
 /// Whether the key in use may do more than the playbook says: it was made before the playbook said so, or somebody changed it.
 async fn allowed(world: &World, book: &Playbook, key: &KeyId) -> Option<Line> {
     let port = world.provider.attributes()?;
-    let both = async { Ok::<_, Failure>((port.of(key).await?, port.planned(Some(key), &book.limits).await?)) };
+    let both = async { Ok::<_, Failure>((port.of(key).await?, port.planned(Some(Like::Key(key)), &book.limits).await?)) };
     Some(match both.await {
         Ok((has, planned)) => match widened(&planned, &has) {
             more if more.is_empty() => Line::well("limits", format!("key {key} may do no more than the playbook says")),

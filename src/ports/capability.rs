@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Credential, Got, Life, Used};
+use super::{Credential, Got, Kept, Life, Like, Used};
 use crate::{ids::KeyId, playbook::Limits, protocol::Bounds, secret::Secret};
 
 /// Reversible disable.
@@ -85,8 +85,10 @@ pub struct Spoken {
 pub trait Attributes: Send + Sync {
     /// What a key has.
     async fn of(&self, key: &KeyId) -> Got<Bounds>;
-    /// What a create would give a new key: what the key it is like has, and the playbook's limits.
-    async fn planned(&self, like: Option<&KeyId>, limits: &Limits) -> Got<Bounds>;
+    /// What a create would give a new key: what the one it is like has, and the playbook's limits.
+    async fn planned(&self, like: Option<Like<'_>>, limits: &Limits) -> Got<Bounds>;
+    /// What a key was made with, so that another one like it can be made when it is gone. It is journaled: nothing in it may be secret.
+    async fn keep(&self, key: &KeyId) -> Got<Kept>;
 }
 
 /// Which of a playbook's limits a provider puts on a key.

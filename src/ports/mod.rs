@@ -20,11 +20,11 @@ pub use self::{
     failure::{Failure, Fate, Got, Problem},
     journal::{Entry, Journal, JournalError, Lease, Note, Opening},
     notifier::{Advice, Notice, Notifier, Outlet},
-    provider::{Ambiguity, ByHand, Credential, Life, Listed, Minted, Provider, Traits, Wanted},
+    provider::{Ambiguity, ByHand, Credential, Life, Like, Listed, Minted, Provider, Traits, Wanted},
     store::{Change, Mark, Snapshot, Store},
     term::{Since, Term},
 };
-pub use crate::record::Used;
+pub use crate::record::{Kept, Used};
 use crate::{playbook::SecretRef, secret::Secret};
 
 /// One consumer's adapters; a job has neither discovery nor health.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Attributes, ByPerson, ByValue, Counter, Enforces, Got, Guard, Problem, Prompt, Switch, Usage};
+use super::{Attributes, ByPerson, ByValue, Counter, Enforces, Got, Guard, Kept, Problem, Prompt, Switch, Usage};
 use crate::{
     ids::{Identity, KeyId},
     playbook::{Limits, SecretRef},
@@ -79,14 +79,23 @@ pub struct Minted {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// The key that a new one is made like.
+#[derive(Clone, Copy, Debug)]
+pub enum Like<'a> {
+    /// One that is there.
+    Key(&'a KeyId),
+    /// One that is gone, as [`Attributes::keep`] knew it.
+    Gone(&'a Kept),
+}
+
 /// What to create.
 pub struct Wanted<'a> {
     /// The exact name.
     pub name: &'a str,
     /// The same for each repetition of one create: an idempotency key.
     pub token: &'a str,
-    /// The key whose limits, scopes and caps the new one takes; never wider.
-    pub like: Option<&'a KeyId>,
+    /// Whose limits, scopes and caps the new one takes; never wider.
+    pub like: Option<Like<'a>>,
     /// The keys of this rotation that somebody may use: a provider whose keys stand in slots must put the new one in none of theirs.
     pub keep: &'a [KeyId],
     /// What the playbook allows it at the most, where the provider can hold it to that.
@@ -172,6 +181,10 @@ pub trait Provider: Send + Sync {
     }
     /// Reversible disable, where there is one. A capability is its implementation.
     fn switch(&self) -> Option<&dyn Switch> {
+        None
+    }
+    /// How long a person can bring a deleted key back; none: it is gone for good.
+    fn undelete(&self) -> Option<Duration> {
         None
     }
     /// Last use, where the provider tells.

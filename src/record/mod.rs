@@ -3,6 +3,7 @@
 //! Nothing here is secret: keys appear as ids and salted fingerprints.
 
 mod decree;
+mod kept;
 mod plan;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::{
 
 pub use self::{
     decree::{Decree, Decreed, Used},
+    kept::Kept,
     plan::{Approval, Attributes, Begun, ConsumerPlan, Matters, OldKey, Plan, StorePlan, Waits},
 };
 

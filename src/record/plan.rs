@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Kept;
 use crate::{
     ids::{Fingerprint, InstanceId, KeyId, Version},
     protocol::{Bounds, Rules},
@@ -38,6 +39,9 @@ pub struct Plan {
     /// What the old key may do at the most, and what the new one will be made with.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
+    /// What the old key was made with, for the case that it must be deleted before another one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// Where a person makes the new key, in the provider's console; none: keyroll makes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,

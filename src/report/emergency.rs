@@ -14,8 +14,8 @@ use crate::{
     rotation::Rotation,
 };
 
-/// What will break and for how long, before anything is done.
-pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Emergency, leak: Leak) -> String {
+/// What will break and for how long, before anything is done. `limited`: keys of this provider have limits of their own.
+pub fn will_break(book: &Playbook, plan: &Plan, limited: bool, urgency: Urgency, emergency: &Emergency, leak: Leak) -> String {
     let which = match leak {
         Leak::Old => "the key in use",
         Leak::New => "the key that the open rotation made",
@@ -48,10 +48,14 @@ pub fn will_break(book: &Playbook, plan: &Plan, urgency: Urgency, emergency: &Em
                 if plan.rules.by_person { format!(" by you, at {page},") } else { String::new() },
                 rough(stale)
             ));
-            if !plan.rules.by_person {
-                lines.push(
-                    "  its limits and restrictions cannot be copied once it is deleted: the new key gets the provider's defaults".into(),
-                );
+            if limited && !plan.rules.by_person {
+                lines.push(match &plan.kept {
+                    None => "  its limits and restrictions are not known: the new key gets the provider's defaults".into(),
+                    Some(kept) if kept.without.is_empty() => "  the new key gets its limits and restrictions".into(),
+                    Some(kept) => {
+                        format!("  the new key gets its limits and restrictions but for what may be secret: {}", kept.without.join(", "))
+                    }
+                });
             }
         }
         Urgency::ReplaceFast if leak == Leak::New => {

@@ -35,6 +35,8 @@ struct Can {
     made: &'static str,
     revoked: &'static str,
     disable: &'static str,
+    undo: String,
+    undelete: String,
     used: &'static str,
     spend: &'static str,
     lost: &'static str,
@@ -67,6 +69,12 @@ impl Card {
                 _ => "by API",
             },
             disable: if provider.switch().is_some() { "yes" } else { "no" },
+            undo: match (provider.switch(), provider.undelete()) {
+                (Some(_), _) => "yes".into(),
+                (None, Some(time)) => format!("{}, by hand", rough(time)),
+                (None, None) => "no".into(),
+            },
+            undelete: provider.undelete().map_or_else(|| "no".into(), |time| format!("for {}, by hand", rough(time))),
             used: match (provider.usage(), provider.counter()) {
                 (Some(_), _) => "yes",
                 (None, Some(_)) => "by spend",
@@ -93,20 +101,40 @@ impl Card {
     }
 }
 
+const HEAD: [&str; 12] = [
+    "provider",
+    "made",
+    "revoked",
+    "disable",
+    "undo",
+    "last use",
+    "spend",
+    "lost create",
+    "dead within",
+    "probes",
+    "limits",
+    "unconfirmed",
+];
+type Row = [String; HEAD.len()];
+
+/// Below [`HEAD`].
+fn row(card: &Card) -> Row {
+    let Some(can) = card.can() else { return std::array::from_fn(|at| if at == 0 { card.name } else { "?" }.to_owned()) };
+    let facts = match card.unconfirmed.len() {
+        0 => "nothing".into(),
+        1 => "1 fact".into(),
+        many => format!("{many} facts"),
+    };
+    let Can { made, revoked, disable, undo, used, spend, lost, dead, tried, limits, .. } = can;
+    [card.name, made, revoked, disable, &undo, used, spend, lost, &dead, tried, &limits, &facts].map(str::to_owned)
+}
+
 /// All of them, a line each.
 pub fn table(cards: &[Card]) -> String {
-    let head = ["provider", "made", "revoked", "disable", "last use", "lost create", "dead within", "probes", "limits"];
-    let mut rows = vec![head.map(str::to_owned)];
-    for card in cards {
-        rows.push(match card.can() {
-            Some(can) => {
-                [card.name, can.made, can.revoked, can.disable, can.used, can.lost, &can.dead, can.tried, &can.limits].map(str::to_owned)
-            }
-            None => [card.name, "?", "?", "?", "?", "?", "?", "?", "?"].map(str::to_owned),
-        });
-    }
-    let widths: Vec<usize> = (0..head.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or_default()).collect();
-    let line = |row: &[String; 9]| {
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(cards.iter().map(row));
+    let widths: Vec<usize> = (0..HEAD.len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or_default()).collect();
+    let line = |row: &Row| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
@@ -114,7 +142,7 @@ pub fn table(cards: &[Card]) -> String {
     for row in &rows[1..] {
         text += &format!("{}\n", line(row));
     }
-    text + "\nkeyroll providers NAME says more: what the credential needs, its fields, and a whole playbook\n"
+    text + "\nkeyroll providers NAME says more: what the credential needs, what is not confirmed, its fields, and a whole playbook\n"
 }
 
 /// One of them, whole.
@@ -143,6 +171,7 @@ fn facts(card: &Card) -> Vec<(&'static str, String)> {
         ("a key is made", can.made.into()),
         ("… and revoked", can.revoked.into()),
         ("switched off, undoable", can.disable.into()),
+        ("brought back, deleted", can.undelete),
         ("last use is told", can.used.into()),
         ("… this late", can.lag),
         ("use and cost of a leak", can.spend.into()),
@@ -174,28 +203,14 @@ pub fn page(cards: &[Card]) -> String {
     let mut page = String::from(
         "# Providers\n\nWritten from the adapters by `UPDATE_DOCS=1 cargo test --test playbook`; `keyroll providers` prints the same.\n\n\
          *Lost create*: how a create whose answer never came is settled. *Dead within*: how long a deleted key may still work; keyroll waits for refusals in a row \
-         within it. *Last use*: whether the provider tells when a key was used; without it `revoke.idle_for` is refused. *By spend*: it tells only what a key has cost; keyroll \
-         compares two readings, and calls that cost nothing do not show. *Limits*: which of a playbook's `limits` a \
-         new key is given (`shown`: `keyroll doctor` compares the account's).\n\n\
-         | provider | made | revoked | disable | last use | use since a leak | lost create | dead within | probes | limits |\n|---|---|---|---|---|---|---|---|---|---|\n",
+         within it. *Undo*: whether a key that was disabled can be enabled again, or for how long a deleted one can be brought back. *Last use*: whether the provider tells when a key was used; without it `revoke.idle_for` is refused. *By spend*: it tells only what a key has cost; keyroll \
+         compares two readings, and calls that cost nothing do not show. *Spend*: whether it tells what a key was used for since a leak: requests, tokens, cost. *Limits*: which of a playbook's `limits` a \
+         new key is given (`shown`: `keyroll doctor` compares the account's). *Unconfirmed*: how many facts of the section below rest on an assumption.\n\n",
     );
+    let _ = writeln!(page, "| {} |\n|{}", HEAD.join(" | "), "---|".repeat(HEAD.len()));
     for card in cards {
-        if let Some(can) = card.can() {
-            let _ = writeln!(
-                page,
-                "| [`{name}`](#{name}) | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-                can.made,
-                can.revoked,
-                can.disable,
-                can.used,
-                can.spend,
-                can.lost,
-                can.dead,
-                can.tried,
-                can.limits,
-                name = card.name
-            );
-        }
+        let row = row(card);
+        let _ = writeln!(page, "| [`{name}`](#{name}) | {} |", row[1..].join(" | "), name = card.name);
     }
     for card in cards {
         let _ = write!(page, "\n## {}\n\n{}.\n\n", card.name, super::paint::capital(card.about));

@@ -67,6 +67,7 @@ fn plan() -> Plan {
         waits: Waits::default(),
         notes: Vec::new(),
         attributes: Default::default(),
+        kept: None,
         page: None,
         approved: None,
         begun: None,

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use keyroll::{
     ids::KeyId,
     playbook::Limits,
-    ports::{Ambiguity, Credential, Failure, Fate, Life, Listed, Minted, Provider, Question, Wanted},
-    protocol::{Refusal, widened},
+    ports::{Ambiguity, Credential, Failure, Fate, Kept, Life, Like, Listed, Minted, Provider, Question, Wanted},
+    protocol::{Bound, Bounds, Refusal, widened},
     secret::Secret,
 };
 
@@ -79,11 +79,12 @@ pub async fn suite(bench: &dyn ProviderBench) {
     let credential = bench.credential(&minted);
     identified(bench, &*provider, &minted, &credential).await;
     spoken(bench, &*provider, &credential).await;
-    bounded(bench, &*provider, &before, &minted.id).await;
+    let known = bounded(&*provider, &before, &minted.id).await;
     switched(bench, &*provider, &minted.id, &credential).await;
     used(bench, &*provider, &minted.id).await;
     spent(bench, &*provider, &minted.id, &credential).await;
     deleted(bench, &*provider, &minted.id, &credential).await;
+    remembered(bench, &*provider, known).await;
     lost_create(bench, &*provider).await;
     lost_delete(bench, &*provider).await;
     let after = ids(&list(&*provider).await);
@@ -110,7 +111,7 @@ async fn at_rest(bench: &dyn ProviderBench, provider: &dyn Provider) -> Vec<List
 async fn created(bench: &dyn ProviderBench, provider: &dyn Provider, before: &[Listed]) -> Minted {
     let name = name();
     let count = bench.creates().await;
-    let wanted = Wanted { like: before.first().map(|key| &key.id), ..Wanted::named(&name, &name) };
+    let wanted = Wanted { like: before.first().map(|key| Like::Key(&key.id)), ..Wanted::named(&name, &name) };
     let minted = bench.mint(&wanted).await.unwrap_or_else(|failure| panic!("create: {failure}"));
     assert_eq!(bench.creates().await, count.map(|count| count + 1), "one call, one create");
     assert!(!minted.secret.reveal().is_empty());
@@ -166,15 +167,47 @@ async fn spoken(bench: &dyn ProviderBench, provider: &dyn Provider, credential: 
 }
 
 /// What a new key will be allowed is told before it is made, is never more than the key that it is like has, and is what it then has.
-async fn bounded(_bench: &dyn ProviderBench, provider: &dyn Provider, before: &[Listed], made: &KeyId) {
-    let Some(attributes) = provider.attributes() else { return };
+async fn bounded(provider: &dyn Provider, before: &[Listed], made: &KeyId) -> Option<(Kept, Bounds)> {
+    let attributes = provider.attributes()?;
     let like = before.first().map(|key| &key.id);
-    let planned = attributes.planned(like, &Limits::NONE).await.unwrap_or_else(|failure| panic!("planned: {failure}"));
+    let planned = attributes.planned(like.map(Like::Key), &Limits::NONE).await.unwrap_or_else(|failure| panic!("planned: {failure}"));
     let has = attributes.of(made).await.unwrap_or_else(|failure| panic!("of: {failure}"));
     assert_eq!(widened(&planned, &has), Vec::<String>::new(), "planned {planned:?}, has {has:?}");
     if let Some(like) = like {
         let old = attributes.of(like).await.unwrap_or_else(|failure| panic!("of: {failure}"));
         assert_eq!(widened(&old, &planned), Vec::<String>::new(), "old {old:?}, planned {planned:?}");
+    }
+    let kept = attributes.keep(made).await.unwrap_or_else(|failure| panic!("keep: {failure}"));
+    Some((kept, has))
+}
+
+/// What was kept of a key that is gone, as a journal gives it back, makes another one that is allowed the same and lives as long.
+async fn remembered(bench: &dyn ProviderBench, provider: &dyn Provider, known: Option<(Kept, Bounds)>) {
+    let (Some(attributes), Some((kept, had))) = (provider.attributes(), known) else { return };
+    let kept: Kept = serde_json::from_str(&serde_json::to_string(&kept).expect("a text")).expect("what was kept");
+    let gone = Some(Like::Gone(&kept));
+    let planned = attributes.planned(gone, &Limits::NONE).await.unwrap_or_else(|failure| panic!("planned: {failure}"));
+    alike(&had, &planned);
+    if provider.by_person().is_some() {
+        return;
+    }
+    let name = name();
+    let wanted = Wanted { like: gone, ..Wanted::named(&name, &name) };
+    let minted = provider.create(&wanted).await.unwrap_or_else(|failure| panic!("create: {failure}"));
+    within(bench, "the new key is listed", async || ids(&list(provider).await).contains(&minted.id).then_some(())).await;
+    let has = attributes.of(&minted.id).await.unwrap_or_else(|failure| panic!("of: {failure}"));
+    alike(&had, &has);
+    provider.delete(&tombstone_for(&minted.id)).await.unwrap_or_else(|failure| panic!("delete: {failure}"));
+    absent(bench, provider, &minted.id).await;
+}
+
+/// Neither allows more than the other, and their ends lie no further apart than a day: some are given by the day.
+#[track_caller]
+fn alike(one: &Bounds, other: &Bounds) {
+    assert_eq!((widened(one, other), widened(other, one)), (vec![], vec![]), "{one:?}, {other:?}");
+    for (name, bound) in one {
+        let (Bound::Until(one), Some(Bound::Until(other))) = (bound, other.get(name)) else { continue };
+        assert!(one.zip(*other).map_or(one == other, |(one, other)| (one - other).abs() <= 86_400), "{name}: {one:?}, {other:?}");
     }
 }
 

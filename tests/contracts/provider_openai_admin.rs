@@ -6,7 +6,7 @@ use keyroll::{
     adapters::{Ctx, build::build as build_all, registry::Registry, secrets, wire::Wire},
     ids::KeyId,
     playbook::{Playbook, Source},
-    ports::{Credential, Wanted},
+    ports::{Credential, Like, Wanted},
     protocol::Refusal,
     sandbox::provider::SandboxProvider,
     secret::Secret,
@@ -40,7 +40,7 @@ async fn speaks_as_the_specification_says() {
     let bench = Bench::openai_admin_at(server, &witness.url);
     suite(&bench).await;
     let (ends, _) = bench.server.seed_admin_key("ends", Some(Duration::from_secs(7 * 86_400)));
-    let wanted = Wanted { like: Some(&ends), ..Wanted::named("new", "t") };
+    let wanted = Wanted { like: Some(Like::Key(&ends)), ..Wanted::named("new", "t") };
     bench.provider.create(&wanted).await.unwrap_or_else(|failure| panic!("{failure}"));
     witness.all_right(|(_, path)| path.contains("admin_api_keys"));
 }
@@ -78,7 +78,7 @@ async fn a_look_that_fails_deletes_and_creates_nothing() {
     let failure = bench.provider.delete(&tombstone_for(&id)).await.expect_err("the look failed");
     assert!(matches!(failure.fate, Fate::NotSent { .. }), "nothing was changed: {failure:?}");
     bench.server.inject("GET", bench.delete, 1, Fault::DropAfter);
-    let created = bench.provider.create(&Wanted { like: Some(&id), ..Wanted::named("new", "t") }).await;
+    let created = bench.provider.create(&Wanted { like: Some(Like::Key(&id)), ..Wanted::named("new", "t") }).await;
     assert!(matches!(created.err().expect("the look failed").fate, Fate::NotSent { .. }));
     assert_eq!((bench.server.count("DELETE", bench.delete), bench.server.count("POST", bench.create)), (0, 0));
 }
@@ -89,13 +89,13 @@ async fn a_new_key_lives_as_long_as_the_one_it_is_like() {
     let week = Duration::from_secs(7 * 86_400);
     let (ends, _) = bench.server.seed_admin_key("ends", Some(week));
     let like = |like| Wanted { like, ..Wanted::named("new", "t") };
-    let forever = bench.provider.create(&like(Some(&bench.seeded[1]))).await.unwrap_or_else(|failure| panic!("{failure}"));
+    let forever = bench.provider.create(&like(Some(Like::Key(&bench.seeded[1])))).await.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(forever.expires_at, None);
-    let made = bench.provider.create(&like(Some(&ends))).await.unwrap_or_else(|failure| panic!("{failure}"));
+    let made = bench.provider.create(&like(Some(Like::Key(&ends)))).await.unwrap_or_else(|failure| panic!("{failure}"));
     let lives = made.expires_at.zip(made.created_at).map(|(end, begin)| end - begin);
     assert_eq!(lives.and_then(|lives| lives.to_std().ok()), Some(week));
     let gone = KeyId::new("key_none");
-    let failure = bench.provider.create(&like(Some(&gone))).await.err().expect("what it was like is not known");
+    let failure = bench.provider.create(&like(Some(Like::Key(&gone)))).await.err().expect("what it was like is not known");
     assert_eq!(failure.refusal(), Some(Refusal::Gone));
 }
 

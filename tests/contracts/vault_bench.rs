@@ -19,7 +19,7 @@ use keyroll::{
         wire::Wire,
     },
     ids::KeyId,
-    ports::{Provider, Store, Wanted},
+    ports::{Like, Provider, Store, Wanted},
     secret::Secret,
 };
 use reqwest::Method;
@@ -275,7 +275,7 @@ impl AppRoleBench {
 /// A secret id keeps what its forerunner had, and is never wider.
 pub async fn a_copy_keeps_its_limits(bench: &AppRoleBench) {
     let like = &bench.seeded[0];
-    let wanted = Wanted { like: Some(like), ..Wanted::named("copy", "copy") };
+    let wanted = Wanted { like: Some(Like::Key(like)), ..Wanted::named("copy", "copy") };
     let made = bench.provider.create(&wanted).await.expect("made");
     let path = format!("auth/approle/role/{}/secret-id-accessor/lookup", bench.role);
     let shown = bench.world.must("POST", &path, json!({ "secret_id_accessor": made.id.as_str() })).await;

@@ -45,6 +45,7 @@ fn plan(setting: &Setting, world: &World) -> Plan {
         waits: Waits { grace: none, watch: none, soak: none, stale: none, idle: none },
         notes: Vec::new(),
         attributes: Default::default(),
+        kept: None,
         page: None,
         approved: None,
         begun: None,

@@ -61,6 +61,7 @@ fn plan(playbook: &Playbook) -> Plan {
         waits: Waits::default(),
         notes: Vec::new(),
         attributes: Default::default(),
+        kept: None,
         page: None,
         approved: None,
         begun: None,

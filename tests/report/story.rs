@@ -74,6 +74,7 @@ pub fn plan(rules: Rules, instances: usize) -> Plan {
         },
         notes: vec![],
         attributes: Attributes::default(),
+        kept: None,
         page: None,
         approved: None,
         begun: Some(Begun { by: "ana".into(), why: None }),

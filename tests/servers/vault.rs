@@ -44,7 +44,7 @@ mod store {
 
 mod approle {
     use keyroll::{
-        ports::{Credential, Life, Provider, Wanted},
+        ports::{Credential, Life, Like, Provider, Wanted},
         secret::Secret,
     };
     use serde_json::json;
@@ -114,7 +114,7 @@ mod approle {
         assert_eq!(lines.len(), 6, "{problems:?}");
         let fit = bench.with_policy(&lines.join("\n")).await;
         assert_eq!(fit.check().await, Ok(()));
-        let made = fit.create(&Wanted { like: Some(&bench.seeded()[0]), ..Wanted::named("mine", "mine") }).await.expect("made");
+        let made = fit.create(&Wanted { like: Some(Like::Key(&bench.seeded()[0])), ..Wanted::named("mine", "mine") }).await.expect("made");
         let listed = fit.list().await.expect("listed");
         assert!(listed.iter().any(|key| key.id == made.id && key.name.as_deref() == Some("mine")));
         fit.delete(&tombstone_for(&made.id)).await.expect("deleted");

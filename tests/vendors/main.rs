@@ -11,6 +11,7 @@ mod openai_spec;
 mod operations;
 mod owners;
 mod person;
+mod private;
 #[path = "../contracts/provider.rs"]
 mod provider;
 mod road;

@@ -1,10 +1,12 @@
 //! Vendors whose create is more than one call or begins an operation, whose names are short, and who refuse with a success status.
 
 use keyroll::{
-    ports::{Fate, Wanted},
+    ports::{Credential, Fate, Life, Like, Wanted},
     protocol::Refusal,
     sandbox::server::Fault,
+    secret::Secret,
 };
+use serde_json::json;
 
 use crate::{
     road::Road,
@@ -109,7 +111,7 @@ async fn a_name_too_long_for_google_is_kept_whole() {
     assert_eq!(key.name, Some(long()));
 
     // A key like it is not taken for it.
-    let wanted = Wanted { like: Some(&minted.id), ..Wanted::named("short", "token-2") };
+    let wanted = Wanted { like: Some(Like::Key(&minted.id)), ..Wanted::named("short", "token-2") };
     let minted = bench.provider.create(&wanted).await.unwrap_or_else(|failure| panic!("{failure}"));
     let listed = bench.provider.list().await.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(listed.iter().find(|key| key.id == minted.id).and_then(|key| key.name.as_deref()), Some("short"));
@@ -122,4 +124,30 @@ async fn a_name_too_long_for_twilio_is_refused_before_anything_is_sent() {
     assert_eq!(failure.refusal(), Some(Refusal::Invalid), "{failure}");
     assert!(failure.hint.is_some_and(|hint| hint.contains("key_name")));
     assert_eq!(bench.server.count("POST", "/v1/Keys"), 0);
+}
+
+/// A key of xAI works at one place before it works at others: it is not taken for alive before it has reached all that xAI names.
+#[tokio::test]
+async fn a_key_that_has_not_reached_every_place_does_not_count_as_working() {
+    let bench = Bench::new(standins::xai::vendor()).await;
+    let secret = Secret::new(&bench.server.world().keys.all[0].value);
+    let credential = Credential { id: None, secret };
+    let told = [
+        (json!({ "icPropagation": { "us-east-1": true, "eu-west-1": false } }), Life::Unclear),
+        (json!({ "us-east-1": false }), Life::Unclear),
+        (json!({ "icPropagation": { "us-east-1": true, "eu-west-1": true } }), Life::Alive),
+        // Nothing is told.
+        (json!({ "icPropagation": {} }), Life::Alive),
+        (json!({ "clusters": ["us-east-1"] }), Life::Alive),
+        (json!("soon"), Life::Alive),
+    ];
+    for (places, life) in told {
+        bench.server.world().keys.all[0].more["places"] = places.clone();
+        assert_eq!(bench.provider.probe(&credential).await.expect("told"), life, "{places}");
+    }
+    let path = ("GET", "/auth/api-keys/*/propagation");
+    for fault in [Fault::Status { code: 404, retry_after: None }, Fault::Status { code: 403, retry_after: None }, Fault::Html] {
+        bench.spoil(path, 1, fault.clone());
+        assert_eq!(bench.provider.probe(&credential).await.expect("told"), Life::Alive, "{fault:?}: the key's own call is all there is");
+    }
 }

@@ -27,7 +27,7 @@ pub struct Road {
     pub server: Server<World>,
     pub vault: SandboxVault,
     pub fleet: Fleet,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     /// The id of the key that is in use at the beginning.
     pub old: String,
 }
@@ -162,15 +162,32 @@ pub async fn rolls_back(vendor: Vendor) {
     assert_eq!(world.keys.all.len(), all, "one was made, and is gone again");
 }
 
-/// The key leaked, and goes before there is another one; its death is proved, and the services get one that works.
+/// The key leaked, and goes before there is another one; its death is proved, and the services get one that works and that is allowed what the
+/// leaked one was.
 pub async fn leaks(vendor: Vendor) {
     let road = Road::new(vendor).await;
-    let leaked = road.server.world().keys.all[0].value.clone();
+    let (leaked, mut more) = {
+        let world = road.server.world();
+        (world.keys.all[0].value.clone(), world.keys.all[0].more.clone())
+    };
     let emergency = ["emergency", "book.yaml", "--mode", "revoke-first", "--reason", "in a public repository", "--yes"];
     let said = road.ends(&road.keyroll(&emergency).await, 0);
-    assert_ne!(road.only(&said), road.old, "{said}");
+    let new = road.only(&said);
+    assert_ne!(new, road.old, "{said}");
     assert!(said.contains("CONTAINED: the provider refuses"), "{said}");
+    for name in left_out(&said) {
+        assert!(!more[name].take().is_null(), "{name}: {said}");
+    }
+    let has = road.server.world().keys.all.iter().find(|key| key.id == new).expect("the new key").more.clone();
+    assert_eq!(has, more, "{}: what the leaked key was made with\n{said}", road.vendor.name);
     assert!(!road.server.world().keys.call(&leaked), "{said}");
+}
+
+/// What an emergency says that the new key will lack of the leaked one.
+pub fn left_out(said: &str) -> Vec<&str> {
+    said.lines()
+        .find_map(|line| line.split_once("but for what may be secret: "))
+        .map_or_else(Vec::new, |(_, names)| names.split(", ").collect())
 }
 
 /// The vendor makes a key, and its answer is lost: what it left is found and deleted, and the rotation ends all the same. Where nothing tells that key

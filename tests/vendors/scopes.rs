@@ -2,7 +2,7 @@
 
 use keyroll::{
     ids::KeyId,
-    ports::{Credential, Fate, Wanted},
+    ports::{Credential, Fate, Like, Wanted},
     protocol::Refusal,
     sandbox::server::Fault,
     secret::Secret,
@@ -25,7 +25,7 @@ async fn a_key_without_scopes_is_followed_by_none() {
     let bench = Bench::new(sendgrid::vendor()).await;
     bench.server.world().keys.all[0].more["scopes"] = json!(["2fa_required"]);
     let old = KeyId::new(&bench.server.world().keys.all[0].id);
-    let wanted = Wanted { like: Some(&old), ..Wanted::named("new", "token-1") };
+    let wanted = Wanted { like: Some(Like::Key(&old)), ..Wanted::named("new", "token-1") };
     let failure = bench.provider.create(&wanted).await.err().expect("it would have every scope");
     assert_eq!(failure.refusal(), Some(Refusal::Invalid), "{failure}");
     assert_eq!(bench.server.count(bench.vendor.create.0, bench.vendor.create.1), 0, "refused before the effect");

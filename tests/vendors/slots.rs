@@ -2,7 +2,7 @@
 
 use keyroll::{
     ids::KeyId,
-    ports::{Fate, Minted, Wanted},
+    ports::{Fate, Like, Minted, Wanted},
     protocol::Refusal,
     sandbox::server::Fault,
 };
@@ -13,7 +13,7 @@ use crate::{
     standins::azure_openai::{block, vendor},
 };
 
-async fn create(bench: &Bench, like: Option<&KeyId>, keep: &[KeyId], listed: &[KeyId]) -> Result<Minted, Option<Refusal>> {
+async fn create(bench: &Bench, like: Option<Like<'_>>, keep: &[KeyId], listed: &[KeyId]) -> Result<Minted, Option<Refusal>> {
     let wanted = Wanted { like, keep, listed, ..Wanted::named("new", "token-1") };
     bench.provider.create(&wanted).await.map_err(|failure| failure.refusal())
 }
@@ -38,8 +38,8 @@ async fn the_slot_of_a_key_in_use_is_never_regenerated() {
         let bench = Bench::new(vendor).await;
         let [one, two] = ids(&bench);
         let drifted = KeyId::new("Key1-0123456789abcdef");
-        assert_eq!(create(&bench, Some(&drifted), &[], &[]).await.err(), Some(Some(Refusal::Conflict)), "in neither slot");
-        assert_eq!(create(&bench, Some(&one), &[one.clone(), two.clone()], &[]).await.err(), Some(Some(Refusal::Quota)));
+        assert_eq!(create(&bench, Some(Like::Key(&drifted)), &[], &[]).await.err(), Some(Some(Refusal::Conflict)), "in neither slot");
+        assert_eq!(create(&bench, Some(Like::Key(&one)), &[one.clone(), two.clone()], &[]).await.err(), Some(Some(Refusal::Quota)));
         assert_eq!(create(&bench, None, std::slice::from_ref(&two), &[]).await.err(), Some(Some(Refusal::Invalid)), "it is kept");
         assert_eq!(regenerated(&bench), 0, "refused before the effect");
         let made = create(&bench, None, &[], &[one.clone(), two.clone()]).await;
@@ -59,7 +59,8 @@ async fn a_new_key_goes_into_the_other_slot() {
         let before = ids(&bench);
         bench.spoil(bench.vendor.create, 1, Fault::DropAfter);
         let like = &before[used];
-        let wanted = Wanted { like: Some(like), keep: std::slice::from_ref(like), listed: &before, ..Wanted::named("new", "token-1") };
+        let wanted =
+            Wanted { like: Some(Like::Key(like)), keep: std::slice::from_ref(like), listed: &before, ..Wanted::named("new", "token-1") };
         let lost = bench.provider.create(&wanted).await.err().expect("its answer is lost");
         assert!(matches!(lost.fate, Fate::Unknown { .. }));
         let made = bench.provider.create(&wanted).await.unwrap_or_else(|failure| panic!("{failure}"));
@@ -94,7 +95,7 @@ async fn an_answer_of_before_is_unknown() {
     let values: Vec<String> = bench.server.world().keys.all.iter().map(|key| key.value.clone()).collect();
     bench.server.world().mangle =
         Some((path.0, path.1.to_owned(), Box::new(move |body| *body = serde_json::json!({ "key1": values[0], "key2": values[1] }))));
-    let created = bench.provider.create(&Wanted { like: Some(&before[0]), ..Wanted::named("new", "token-1") }).await;
+    let created = bench.provider.create(&Wanted { like: Some(Like::Key(&before[0])), ..Wanted::named("new", "token-1") }).await;
     assert!(created.is_err_and(|failure| matches!(failure.fate, Fate::Unknown { .. })));
     let deleted = bench.provider.delete(&crate::common::tombstone_for(&before[0])).await;
     assert!(deleted.is_err_and(|failure| matches!(failure.fate, Fate::Unknown { .. })));

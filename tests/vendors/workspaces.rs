@@ -4,7 +4,7 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use keyroll::{
     ids::KeyId,
     playbook::Limits,
-    ports::{Credential, Fate, Got},
+    ports::{Credential, Fate, Got, Like},
     protocol::{Bounds, Refusal},
     secret::Secret,
 };
@@ -67,7 +67,7 @@ async fn a_new_key_is_planned_for_the_old_ones_workspace() {
     shows(attributes.of(&other).await, "wrkspc_02");
     shows(attributes.of(&default).await, "default");
     shows(attributes.of(&ours).await, "wrkspc_01");
-    shows(attributes.planned(Some(&other), &Limits::NONE).await, "wrkspc_02");
+    shows(attributes.planned(Some(Like::Key(&other)), &Limits::NONE).await, "wrkspc_02");
     shows(attributes.planned(None, &Limits::NONE).await, "wrkspc_01");
 }
 

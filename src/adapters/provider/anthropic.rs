@@ -25,8 +25,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef, quoted},
     ports::{
-        Ambiguity, Attributes, ByHand, ByPerson, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
-        Spoken, Switch, Traits, Usage, Used, Wanted,
+        Ambiguity, Attributes, ByHand, ByPerson, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
+        Question, Spoken, Switch, Traits, Usage, Used, Wanted,
     },
     protocol::{Bound, Bounds},
     rotation::Tombstone,
@@ -379,10 +379,15 @@ impl Attributes for Anthropic {
         Ok(bounds(self.one(key).await?.workspace_id.as_ref()))
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
         match like {
-            Some(id) => self.of(id).await,
+            Some(Like::Key(id)) => self.of(id).await,
+            Some(Like::Gone(workspace)) => Ok(bounds(kit::kept::<Option<String>>(workspace)?.as_ref())),
             None => Ok(bounds(self.workspace.as_ref())),
         }
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        kit::keep(&self.one(key).await?.workspace_id)
     }
 }

@@ -28,7 +28,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, quoted},
     ports::{
-        Ambiguity, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits, Wanted,
+        Ambiguity, ByHand, Credential, Failure, Got, Life, Like, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits,
+        Wanted,
     },
     protocol::Refusal,
     rotation::Tombstone,
@@ -237,7 +238,7 @@ impl AzureOpenAi {
     fn spare(&self, now: &Pair, wanted: &Wanted<'_>) -> Got<Slot> {
         let refused = |why, what: String, hint: &str| Err(Failure::refused(why, None, what).hint(hint));
         let kept = |slot: &Slot| wanted.keep.contains(&now.id(*slot));
-        if let Some(like) = wanted.like {
+        if let Some(Like::Key(like)) = wanted.like {
             let hint = "find out who regenerated it, and put key1 or key2 into the stores; then rotate that";
             let Some(used) = now.holding(like) else {
                 return refused(Refusal::Conflict, format!("the key in use ({like}) is in neither slot any more"), hint);

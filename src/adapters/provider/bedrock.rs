@@ -24,7 +24,7 @@ use serde::Deserialize;
 
 use super::{
     iam_user::{IamUser, MOST_PAGES, QUOTA},
-    kit::{self, Dead, address, only},
+    kit::{self, Dead, address, keep, kept, only},
     speech,
 };
 use crate::{
@@ -37,8 +37,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Block, Fault, Limits, quoted},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Switch,
-        Traits, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider, Question,
+        Spoken, Switch, Traits, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -174,9 +174,10 @@ impl Bedrock {
     }
 
     /// For how many days a key is made that is like this one.
-    async fn days(&self, like: Option<&KeyId>) -> Got<Option<i32>> {
+    async fn days(&self, like: Option<Like<'_>>) -> Got<Option<i32>> {
         match like {
-            Some(like) => days(&self.one(like).await?),
+            Some(Like::Key(id)) => days(&self.one(id).await?),
+            Some(Like::Gone(days)) => kept(days),
             None => Ok(None),
         }
     }
@@ -329,7 +330,11 @@ impl Attributes for Bedrock {
         Ok(bounds(self.one(key).await?.expiration_date().and_then(told)))
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
         Ok(bounds(self.days(like).await?.map(|days| Utc::now() + TimeDelta::days(days.into()))))
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.days(Some(Like::Key(key))).await?)
     }
 }

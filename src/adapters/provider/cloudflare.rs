@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::kit::{self, Api, Dead, Manner, Rest, Sent, by_hand, pages, renewed, rfc3339, sorted};
+use super::kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, by_hand, keep, kept, pages, rfc3339, sorted};
 use crate::{
     adapters::{
         Ctx,
@@ -22,7 +22,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Switch, Traits, Usage, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Switch, Traits,
+        Usage, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -215,10 +216,11 @@ impl Cloudflare {
         Ok(self.api.get::<One<T>>(path).await?.result)
     }
 
-    async fn terms(&self, like: Option<&KeyId>, now: DateTime<Utc>) -> Got<Terms> {
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
         match like {
-            Some(id) => Terms::of(&self.one(id).await?, now),
-            None => Ok(Terms { policies: self.policies.clone(), condition: None, not_before: None, ends: None }),
+            Some(Like::Key(id)) => Terms::of(&self.one(id).await?),
+            Some(Like::Gone(terms)) => kept(terms),
+            None => Ok(Terms { policies: self.policies.clone(), condition: None, not_before: None, lives: Lifetime::ENDLESS }),
         }
     }
 
@@ -229,27 +231,28 @@ impl Cloudflare {
     }
 }
 
-/// What a token like this one is made with, and until when it lives.
+/// What a token is made with, and how long it lives.
+#[derive(Serialize, Deserialize)]
 struct Terms {
     policies: Vec<Policy>,
     condition: Option<Value>,
     not_before: Option<String>,
-    ends: Option<DateTime<Utc>>,
+    lives: Lifetime,
 }
 
 impl Terms {
-    fn of(like: &Token, now: DateTime<Utc>) -> Got<Self> {
+    fn of(like: &Token) -> Got<Self> {
         Ok(Self {
             policies: like.policies.clone(),
             condition: like.condition.clone(),
             not_before: like.not_before.clone(),
-            ends: renewed(like.issued_on.as_deref(), like.expires_on.as_deref(), now)?,
+            lives: Lifetime::told(like.issued_on.as_deref(), like.expires_on.as_deref())?,
         })
     }
 
-    fn body(&self, name: &str) -> Value {
+    fn body(&self, name: &str, end: Option<DateTime<Utc>>) -> Value {
         let mut body = json!({ "name": name, "policies": self.policies });
-        let end = self.ends.map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, true).into());
+        let end = end.map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, true).into());
         for (field, value) in
             [("condition", self.condition.clone()), ("not_before", self.not_before.clone().map(Value::from)), ("expires_on", end)]
         {
@@ -262,7 +265,7 @@ impl Terms {
 
     /// Each policy that allows, with all that is denied: where a denial is missing, none of them is the same. A condition narrows, and any other one
     /// cannot be compared.
-    fn bounds(&self) -> Got<Bounds> {
+    fn bounds(&self, made: DateTime<Utc>) -> Got<Bounds> {
         let text = |policy: &Policy| match serde_json::to_value(policy) {
             Ok(policy) => Ok(sorted(&policy).to_string()),
             Err(_) => Err(Failure::unknown("a token of Cloudflare has a policy that cannot be read")),
@@ -275,7 +278,7 @@ impl Terms {
         Ok(Bounds::from([
             ("policies".into(), Bound::Only(Some(allowed))),
             ("condition".into(), Bound::Only(condition)),
-            ("expires_on".into(), Bound::Until(self.ends.map(|at| at.timestamp()))),
+            ("expires_on".into(), self.lives.bound(made)),
         ]))
     }
 }
@@ -330,12 +333,12 @@ impl Provider for Cloudflare {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let terms = self.terms(wanted.like, Utc::now()).await.map_err(before_effect)?;
+        let terms = self.terms(wanted.like).await.map_err(before_effect)?;
         if terms.policies.is_empty() {
             let what = "a Cloudflare token needs policies, and none was made";
             return Err(Failure::refused(Refusal::Invalid, None, what).hint("write `policies` in the playbook for the first token"));
         }
-        let reply = self.api.ask(Method::POST, &self.tokens, Some(terms.body(wanted.name))).await?;
+        let reply = self.api.ask(Method::POST, &self.tokens, Some(terms.body(wanted.name, terms.lives.end(Utc::now())))).await?;
         let created = reply.json::<One<Created>>()?.result;
         Ok(Minted {
             id: KeyId::new(created.id),
@@ -394,12 +397,10 @@ impl Switch for Cloudflare {
     /// A PUT writes the whole token: what is left out would be gone.
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
         let token = self.one(key).await.map_err(before_effect)?;
-        let mut terms = Terms { policies: token.policies, condition: token.condition, not_before: token.not_before, ends: None };
         let unread = || before_effect(Failure::unknown("when the token ends by itself cannot be read, and it must be written back"));
-        if let Some(end) = &token.expires_on {
-            terms.ends = Some(rfc3339(end).ok_or_else(unread)?);
-        }
-        let mut body = terms.body(&token.name);
+        let end = token.expires_on.as_deref().map(|end| rfc3339(end).ok_or_else(unread)).transpose()?;
+        let Token { name, policies, condition, not_before, .. } = token;
+        let mut body = Terms { policies, condition, not_before, lives: Lifetime::ENDLESS }.body(&name, end);
         body["status"] = if on { ACTIVE } else { "disabled" }.into();
         self.api.ask(Method::PUT, &format!("{}/{}", self.tokens, wire::segment(key.as_str())?), Some(body)).await.map(drop)
     }
@@ -421,12 +422,15 @@ impl Usage for Cloudflare {
 impl Attributes for Cloudflare {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
         let token = self.one(key).await?;
-        let mut terms = Terms::of(&token, Utc::now())?;
-        terms.ends = token.expires_on.as_deref().and_then(rfc3339);
-        terms.bounds()
+        let made = token.issued_on.as_deref().and_then(rfc3339).unwrap_or_else(Utc::now);
+        Terms::of(&token)?.bounds(made)
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
-        self.terms(like, Utc::now()).await?.bounds()
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
+        self.terms(like).await?.bounds(Utc::now())
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

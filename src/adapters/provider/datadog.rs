@@ -12,10 +12,10 @@ use reqwest::{
     header::{HeaderMap, HeaderValue},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::kit::{Api, Dead, Manner, Rest, Sent, by_hand, full_pages, life, only, rfc3339};
+use super::kit::{Api, Dead, Manner, Rest, Sent, by_hand, full_pages, keep, kept, life, only, rfc3339};
 use crate::{
     adapters::{
         Ctx,
@@ -24,7 +24,9 @@ use crate::{
     },
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
-    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
+    ports::{
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Usage, Wanted,
+    },
     protocol::{Bound, Bounds},
     rotation::Tombstone,
     secret::Secret,
@@ -181,11 +183,12 @@ impl Datadog {
         Ok(self.api.get::<One>(&format!("{}/{}", self.path, wire::segment(key.as_str())?)).await?.data)
     }
 
-    async fn terms(&self, like: Option<&KeyId>) -> Got<Terms> {
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
         match (like, self.keys) {
             (None, Keys::Api) => Ok(Terms::Api { category: None, remote_config: false }),
             (None, Keys::Application) => Ok(Terms::Application { scopes: self.scopes.clone() }),
-            (Some(id), keys) => Terms::of(keys, &self.one(id).await?),
+            (Some(Like::Key(id)), keys) => Terms::of(keys, &self.one(id).await?),
+            (Some(Like::Gone(terms)), _) => kept(terms),
         }
     }
 
@@ -208,6 +211,7 @@ impl Datadog {
 }
 
 /// What a key is made with.
+#[derive(Serialize, Deserialize)]
 enum Terms {
     Api { category: Option<String>, remote_config: bool },
     Application { scopes: Option<BTreeSet<String>> },
@@ -371,10 +375,14 @@ impl Usage for Datadog {
 #[async_trait]
 impl Attributes for Datadog {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        Ok(self.terms(Some(key)).await?.bounds())
+        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
         Ok(self.terms(like).await?.bounds())
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

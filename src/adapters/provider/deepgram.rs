@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::{Method, header::AUTHORIZATION};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::kit::{self, Api, Dead, Manner, Rest, Sent, by_hand, in_header, renewed, rfc3339};
+use super::kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, by_hand, in_header, keep, kept, rfc3339};
 use crate::{
     adapters::{
         Ctx,
@@ -21,7 +21,7 @@ use crate::{
     },
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
-    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
+    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Wanted},
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
@@ -167,11 +167,12 @@ impl Deepgram {
         found.ok_or_else(|| Failure::refused(Refusal::Gone, None, format!("Deepgram lists no key {key} of this project")))
     }
 
-    async fn terms(&self, like: Option<&KeyId>) -> Got<Terms> {
-        let Some(like) = like else { return Ok(Terms { scopes: self.scopes.clone(), tags: BTreeSet::new(), ends: None }) };
-        let key = self.one(like).await?;
-        let ends = renewed(key.created.as_deref(), key.expiration_date.as_deref(), Utc::now())?;
-        Ok(Terms { scopes: key.scopes, tags: key.tags, ends })
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
+        match like {
+            Some(Like::Key(id)) => Terms::of(self.one(id).await?),
+            Some(Like::Gone(terms)) => kept(terms),
+            None => Ok(Terms { scopes: self.scopes.clone(), tags: BTreeSet::new(), lives: Lifetime::ENDLESS }),
+        }
     }
 
     /// `GET /auth/token`: what a value is told of itself. It takes no parameters and needs no scope.
@@ -182,32 +183,38 @@ impl Deepgram {
     }
 }
 
-/// What a key is made with, and until when it lives.
+/// What a key is made with, and how long it lives.
+#[derive(Serialize, Deserialize)]
 struct Terms {
     scopes: BTreeSet<String>,
     tags: BTreeSet<String>,
-    ends: Option<DateTime<Utc>>,
+    lives: Lifetime,
 }
 
 impl Terms {
+    fn of(like: Key) -> Got<Self> {
+        let lives = Lifetime::told(like.created.as_deref(), like.expiration_date.as_deref())?;
+        Ok(Self { scopes: like.scopes, tags: like.tags, lives })
+    }
+
     fn body(&self, name: &str) -> Value {
         let mut body = json!({ "comment": name, "scopes": self.scopes });
         if !self.tags.is_empty() {
             body["tags"] = json!(self.tags);
         }
-        if let Some(end) = self.ends {
+        if let Some(end) = self.lives.end(Utc::now()) {
             body["expiration_date"] = end.to_rfc3339_opts(SecondsFormat::Secs, true).into();
         }
         body
     }
 
     /// Tags only sort the usage: they neither widen a key nor narrow it.
-    fn bounds(self) -> Bounds {
+    fn bounds(self, made: DateTime<Utc>) -> Bounds {
         let tags = self.tags.into_iter().collect::<Vec<_>>().join(", ");
         Bounds::from([
             ("scopes".into(), Bound::Only(Some(self.scopes))),
             ("tags".into(), Bound::Is(tags)),
-            ("expiration_date".into(), Bound::Until(self.ends.map(|at| at.timestamp()))),
+            ("expiration_date".into(), self.lives.bound(made)),
         ])
     }
 }
@@ -307,10 +314,15 @@ impl Provider for Deepgram {
 impl Attributes for Deepgram {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
         let key = self.one(key).await?;
-        Ok(Terms { scopes: key.scopes, tags: key.tags, ends: key.expiration_date.as_deref().and_then(rfc3339) }.bounds())
+        let made = key.created.as_deref().and_then(rfc3339).unwrap_or_else(Utc::now);
+        Ok(Terms::of(key)?.bounds(made))
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
-        Ok(self.terms(like).await?.bounds())
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
+        Ok(self.terms(like).await?.bounds(Utc::now()))
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

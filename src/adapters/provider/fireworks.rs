@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, address, by_hand, only, pages, renewed, rfc3339},
+    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, address, by_hand, keep, kept, only, pages, rfc3339},
     speech,
 };
 use crate::{
@@ -24,8 +24,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits,
-        Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider, Question,
+        Spoken, Traits, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -176,11 +176,14 @@ impl Fireworks {
         found.ok_or_else(|| Failure::refused(Refusal::Gone, None, format!("Fireworks lists no key {key} of this user")))
     }
 
-    /// Until when a key lives that is made now and is like this one.
-    async fn end(&self, like: Option<&KeyId>) -> Got<Option<DateTime<Utc>>> {
-        let Some(like) = like else { return Ok(None) };
-        let key = self.one(like).await?;
-        renewed(key.create_time.as_deref(), key.expire_time.as_deref(), Utc::now())
+    /// How long a key lives that is like this one.
+    async fn lives(&self, like: Option<Like<'_>>) -> Got<Lifetime> {
+        let key = match like {
+            Some(Like::Key(id)) => self.one(id).await?,
+            Some(Like::Gone(lives)) => return kept(lives),
+            None => return Ok(Lifetime::ENDLESS),
+        };
+        Lifetime::told(key.create_time.as_deref(), key.expire_time.as_deref())
     }
 }
 
@@ -235,9 +238,9 @@ impl Provider for Fireworks {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let end = self.end(wanted.like).await.map_err(before_effect)?;
+        let lives = self.lives(wanted.like).await.map_err(before_effect)?;
         let mut key = json!({ "displayName": wanted.name });
-        if let Some(end) = end {
+        if let Some(end) = lives.end(Utc::now()) {
             key["expireTime"] = end.to_rfc3339_opts(SecondsFormat::Secs, true).into();
         }
         let created: Created = self.api.ask(Method::POST, &self.keys, Some(json!({ "apiKey": key }))).await?.json()?;
@@ -297,7 +300,11 @@ impl Attributes for Fireworks {
         Ok(bounds(self.one(key).await?.expire_time.as_deref().and_then(rfc3339)))
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
-        Ok(bounds(self.end(like).await?))
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
+        Ok(bounds(self.lives(like).await?.end(Utc::now())))
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.lives(Some(Like::Key(key))).await?)
     }
 }

@@ -14,11 +14,11 @@ use std::{
 use async_trait::async_trait;
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    kit::{Api, Dead, Manner, Sent, address, life, pages, rfc3339},
+    kit::{Api, Dead, Manner, Sent, address, keep, kept, life, pages, rfc3339},
     speech,
 };
 use crate::{
@@ -30,8 +30,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef, quoted},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits,
-        Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider, Question,
+        Spoken, Traits, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -154,7 +154,7 @@ struct Key {
 }
 
 /// What a key is made with, as Google writes it.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Terms {
     #[serde(default)]
@@ -236,9 +236,10 @@ impl Gemini {
         Ok(Secret::new(self.api.get::<KeyString>(&format!("{}/keyString", self.path(key)?)).await?.key_string))
     }
 
-    async fn terms(&self, like: Option<&KeyId>) -> Got<Terms> {
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
         match like {
-            Some(id) => Ok(self.api.get::<Key>(&self.path(id)?).await?.terms),
+            Some(Like::Key(id)) => Ok(self.api.get::<Key>(&self.path(id)?).await?.terms),
+            Some(Like::Gone(terms)) => kept(terms),
             None => Ok(self.fresh.clone()),
         }
     }
@@ -401,6 +402,11 @@ impl Provider for Gemini {
         Ok(Minted { id, secret, created_at: key.create_time.as_deref().and_then(rfc3339), expires_at: None })
     }
 
+    /// <https://cloud.google.com/api-keys/docs/reference/rest/v2/projects.locations.keys/undelete>
+    fn undelete(&self) -> Option<Duration> {
+        Some(Duration::from_secs(30 * 86_400))
+    }
+
     /// Google goes on showing a deleted key to those who name it.
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let id = tombstone.key();
@@ -462,10 +468,14 @@ impl Prompt for Gemini {
 #[async_trait]
 impl Attributes for Gemini {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        Ok(self.terms(Some(key)).await?.bounds())
+        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
         Ok(self.terms(like).await?.bounds())
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

@@ -18,11 +18,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, by_hand, pages, present, renewed, rfc3339},
+    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, by_hand, pages, present, rfc3339},
     speech,
 };
 use crate::{
@@ -34,8 +34,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
-        Spoken, Switch, Traits, Usage, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
+        Question, Spoken, Switch, Traits, Usage, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -219,12 +219,12 @@ impl LiteLlm {
         }
     }
 
-    async fn terms(&self, like: Option<&KeyId>, limits: &Limits, now: DateTime<Utc>) -> Got<Terms> {
-        let info = match like {
-            Some(id) => self.info(id).await?,
-            None => Map::new(),
-        };
-        Terms::of(&info, limits, now)
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
+        match like {
+            Some(Like::Key(id)) => Terms::of(&self.info(id).await?),
+            Some(Like::Gone(terms)) => kit::kept(terms),
+            None => Terms::of(&Map::new()),
+        }
     }
 
     async fn post(&self, path: &str, body: Value) -> Got<wire::Reply> {
@@ -232,10 +232,31 @@ impl LiteLlm {
     }
 }
 
-/// What a key like this one, with the playbook's limits, is made with; and until when it lives.
+/// What a key is made with, and how long it lives.
+#[derive(Serialize, Deserialize)]
 struct Terms {
     body: Map<String, Value>,
-    ends: Option<DateTime<Utc>>,
+    lives: Lifetime,
+}
+
+/// Where a key may hold credentials of others, say of where its calls are logged to (<https://docs.litellm.ai/docs/proxy/team_logging>).
+/// They go into a create, and nowhere else.
+const PRIVATE: &[(&str, Option<&str>)] =
+    &[("config", None), ("router_settings", None), ("metadata", Some("logging")), ("metadata", Some("callback_settings"))];
+
+/// What can be shown and written down; and the names of the rest.
+fn public(mut body: Map<String, Value>) -> (Map<String, Value>, Vec<String>) {
+    let mut private = Vec::new();
+    for (field, within) in PRIVATE {
+        let taken = match within {
+            None => body.remove(*field),
+            Some(name) => body.get_mut(*field).and_then(Value::as_object_mut).and_then(|fields| fields.remove(*name)),
+        };
+        if taken.is_some_and(|value| !empty(&value)) {
+            private.push(within.map_or_else(|| (*field).to_owned(), |name| format!("{field}.{name}")));
+        }
+    }
+    (body, private)
 }
 
 /// LiteLLM's word for "not set", in each kind.
@@ -249,8 +270,7 @@ fn empty(value: &Value) -> bool {
 }
 
 impl Terms {
-    /// A monthly limit and a rate of the playbook take the place of the old key's.
-    fn of(info: &Map<String, Value>, limits: &Limits, now: DateTime<Utc>) -> Got<Self> {
+    fn of(info: &Map<String, Value>) -> Got<Self> {
         let filled = |name: &str| info.get(name).filter(|value| !empty(value)).cloned();
         let mut body: Map<String, Value> = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), filled(name)?))).collect();
         if let Some(Value::Array(mut windows)) = filled("budget_limits") {
@@ -268,21 +288,27 @@ impl Terms {
         {
             body.insert("spend".into(), spent);
         }
-        if let Some(most) = limits.monthly {
-            body.insert("max_budget".into(), most.into());
-            body.insert("budget_duration".into(), "1mo".into());
-        }
-        if let Some(rate) = limits.requests_per_minute {
-            body.insert("rpm_limit".into(), rate.into());
-        }
         let time = |name: &str| info.get(name).and_then(Value::as_str);
         let end = info.get("expires").filter(|end| !end.is_null()).map(|end| end.as_str().unwrap_or_default());
-        Ok(Self { body, ends: renewed(time("created_at"), end, now)? })
+        Ok(Self { body, lives: Lifetime::told(time("created_at"), end)? })
+    }
+
+    /// A monthly limit and a rate of the playbook take the place of the old key's.
+    fn limited(mut self, limits: &Limits) -> Self {
+        if let Some(most) = limits.monthly {
+            self.body.insert("max_budget".into(), most.into());
+            self.body.insert("budget_duration".into(), "1mo".into());
+        }
+        if let Some(rate) = limits.requests_per_minute {
+            self.body.insert("rpm_limit".into(), rate.into());
+        }
+        self
     }
 
     /// Budgets of different windows cannot be compared: each window is an attribute of its own. LiteLLM begins 30d and 1mo on the same days.
-    fn bounds(&self) -> Got<Bounds> {
-        let has = |name: &str| self.body.get(name);
+    fn bounds(self, made: DateTime<Utc>) -> Got<Bounds> {
+        let (body, private) = public(self.body);
+        let has = |name: &str| body.get(name);
         let most = |name: &str| match has(name) {
             None => Ok(Bound::Most(None)),
             Some(value) => value.as_f64().map(|most| Bound::Most(Some(most))).ok_or_else(|| unread(name)),
@@ -299,10 +325,8 @@ impl Terms {
             Some("30d" | "1mo") => "1mo",
             Some(other) => other,
         };
-        let mut bounds = Bounds::from([
-            (format!("max_budget in USD ({window})"), most("max_budget")?),
-            ("expires_at".into(), Bound::Until(self.ends.map(|at| at.timestamp()))),
-        ]);
+        let mut bounds =
+            Bounds::from([(format!("max_budget in USD ({window})"), most("max_budget")?), ("expires_at".into(), self.lives.bound(made))]);
         for name in ["tpm_limit", "rpm_limit", "tpd_limit", "max_parallel_requests"] {
             bounds.insert(name.into(), most(name)?);
         }
@@ -315,6 +339,7 @@ impl Terms {
         for name in ["team_id", "user_id", "organization_id", "project_id", "agent_id", "metadata"] {
             bounds.insert(name.into(), is(name));
         }
+        bounds.extend(private.into_iter().map(|name| (name, Bound::Is("not shown".into()))));
         Ok(bounds)
     }
 }
@@ -374,10 +399,10 @@ impl Provider for LiteLlm {
     /// LiteLLM refuses an alias that exists, so a name is one key's.
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let now = Utc::now();
-        let terms = self.terms(wanted.like, wanted.limits, now).await.map_err(before_effect)?;
+        let terms = self.terms(wanted.like).await.map_err(before_effect)?.limited(wanted.limits);
         let mut body = terms.body;
         body.insert("key_alias".into(), wanted.name.into());
-        if let Some(end) = terms.ends {
+        if let Some(end) = terms.lives.end(now) {
             body.insert("duration".into(), format!("{}s", (end - now).num_seconds().max(1)).into());
         }
         let created: Created = self.post("/key/generate", body.into()).await?.json()?;
@@ -472,10 +497,16 @@ impl Attributes for LiteLlm {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
         let info = self.info(key).await?;
         let made = info.get("created_at").and_then(Value::as_str).and_then(rfc3339).unwrap_or_else(Utc::now);
-        Terms::of(&info, &Limits::NONE, made)?.bounds()
+        Terms::of(&info)?.bounds(made)
     }
 
-    async fn planned(&self, like: Option<&KeyId>, limits: &Limits) -> Got<Bounds> {
-        self.terms(like, limits, Utc::now()).await?.bounds()
+    async fn planned(&self, like: Option<Like<'_>>, limits: &Limits) -> Got<Bounds> {
+        self.terms(like).await?.limited(limits).bounds(Utc::now())
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        let Terms { body, lives } = self.terms(Some(Like::Key(key))).await?;
+        let (body, without) = public(body);
+        Ok(kit::keep(&Terms { body, lives })?.without(without))
     }
 }

@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, address, behind, by_hand, only, present, rfc3339},
+    kit::{self, Api, Dead, Manner, Rest, Sent, address, behind, by_hand, keep, kept, only, present, rfc3339},
     speech,
 };
 use crate::{
@@ -25,8 +25,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits,
-        Usage, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider, Question,
+        Spoken, Traits, Usage, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -155,16 +155,28 @@ fn day(text: &str) -> Option<DateTime<Utc>> {
 }
 
 /// What a new key is made with: as many days as the one that it is like had, in the same workspace.
+#[derive(Serialize, Deserialize)]
 struct Terms {
-    ends: Option<DateTime<Utc>>,
+    /// None: for ever.
+    days: Option<u64>,
     workspace: Option<String>,
 }
 
 impl Terms {
-    fn bounds(&self) -> Bounds {
-        let workspace = self.workspace.clone().unwrap_or_else(|| "the default one".into());
-        Bounds::from([("expires_at".into(), Bound::Until(self.ends.map(|at| at.timestamp()))), ("workspace".into(), Bound::Is(workspace))])
+    /// Of a key that lives as long and is made then.
+    fn end(&self, made: DateTime<Utc>) -> Got<Option<NaiveDate>> {
+        let Some(days) = self.days else { return Ok(None) };
+        made.date_naive().checked_add_days(Days::new(days)).map(Some).ok_or_else(unread)
     }
+}
+
+fn unread() -> Failure {
+    Failure::unknown("the old key ends by itself, and how long it was made for cannot be read")
+}
+
+fn bounds(end: Option<DateTime<Utc>>, workspace: Option<String>) -> Bounds {
+    let workspace = workspace.unwrap_or_else(|| "the default one".into());
+    Bounds::from([("expires_at".into(), Bound::Until(end.map(|at| at.timestamp()))), ("workspace".into(), Bound::Is(workspace))])
 }
 
 impl Mistral {
@@ -200,20 +212,21 @@ impl Mistral {
         found.ok_or_else(|| Failure::refused(Refusal::Gone, None, format!("Mistral lists no key {key}")))
     }
 
-    async fn terms(&self, like: Option<&KeyId>) -> Got<Terms> {
-        let Some(like) = like else { return Ok(Terms { ends: None, workspace: self.config.workspace.clone() }) };
-        let key = self.one(like).await?;
-        let ends = match &key.expiration_date {
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
+        let key = match like {
+            Some(Like::Key(id)) => self.one(id).await?,
+            Some(Like::Gone(terms)) => return kept(terms),
+            None => return Ok(Terms { days: None, workspace: self.config.workspace.clone() }),
+        };
+        let days = match &key.expiration_date {
             None => None,
             Some(end) => {
                 let made = key.created_at.as_deref().and_then(rfc3339);
                 let days = made.zip(day(end)).and_then(|(made, end)| u64::try_from((end.date_naive() - made.date_naive()).num_days()).ok());
-                let ends = days.and_then(|days| Utc::now().date_naive().checked_add_days(Days::new(days)));
-                let unread = || Failure::unknown("the old key ends by itself, and how long it was made for cannot be read");
-                Some(ends.ok_or_else(unread)?.and_time(NaiveTime::MIN).and_utc())
+                Some(days.ok_or_else(unread)?)
             }
         };
-        Ok(Terms { ends, workspace: key.workspace_id.or_else(|| self.config.workspace.clone()) })
+        Ok(Terms { days, workspace: key.workspace_id.or_else(|| self.config.workspace.clone()) })
     }
 }
 
@@ -266,7 +279,7 @@ impl Provider for Mistral {
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let terms = self.terms(wanted.like).await.map_err(before_effect)?;
         let mut body = json!({ "name": wanted.name });
-        let end = terms.ends.map(|end| end.date_naive().to_string());
+        let end = terms.end(Utc::now()).map_err(before_effect)?.map(|end| end.to_string());
         for (field, value) in [("expiration", end), ("workspace_uuid", terms.workspace), ("user_id", self.config.user.clone())] {
             if let Some(value) = value {
                 body[field] = value.into();
@@ -343,10 +356,16 @@ impl Prompt for Mistral {
 impl Attributes for Mistral {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
         let key = self.one(key).await?;
-        Ok(Terms { ends: key.expiration_date.as_deref().and_then(day), workspace: key.workspace_id }.bounds())
+        Ok(bounds(key.expiration_date.as_deref().and_then(day), key.workspace_id))
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
-        Ok(self.terms(like).await?.bounds())
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
+        let terms = self.terms(like).await?;
+        let end = terms.end(Utc::now())?.map(|end| end.and_time(NaiveTime::MIN).and_utc());
+        Ok(bounds(end, terms.workspace))
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     },
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
-    ports::{Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
+    ports::{Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
@@ -124,6 +124,16 @@ impl OpenAiAdmin {
         self.ask_as(key, Method::GET, &format!("{KEYS}/{id}"), None).await?.json()
     }
 
+    /// For how many seconds a key is made that is like this one: as many as it lived itself from its creation; none: for ever.
+    async fn lifetime(&self, like: Option<Like<'_>>, key: &Secret) -> Got<Option<i64>> {
+        let like = match like {
+            Some(Like::Key(id)) => self.one(key, &wire::segment(id.as_str())?).await?,
+            Some(Like::Gone(seconds)) => return kit::kept(seconds),
+            None => return Ok(None),
+        };
+        Ok(like.expires_at.map(|end| end.saturating_sub(like.created_at).clamp(1, LONGEST)))
+    }
+
     /// The admin key, as it is now.
     async fn key(&self) -> Got<Secret> {
         self.ctx.secrets.read(&self.admin_key).await
@@ -148,11 +158,6 @@ impl OpenAiAdmin {
             Some(_) => Ok(()),
         }
     }
-}
-
-/// How long the new key may live: as long as the one it is like did at its creation.
-fn lifetime(like: &AdminKey) -> Option<i64> {
-    like.expires_at.map(|end| end.saturating_sub(like.created_at).clamp(1, LONGEST))
 }
 
 #[async_trait]
@@ -205,11 +210,8 @@ impl Provider for OpenAiAdmin {
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let admin = self.key().await?;
         let mut body = json!({ "name": wanted.name });
-        if let Some(like) = wanted.like {
-            let like = self.one(&admin, &wire::segment(like.as_str())?).await.map_err(before_effect)?;
-            if let Some(seconds) = lifetime(&like) {
-                body["expires_in_seconds"] = seconds.into();
-            }
+        if let Some(seconds) = self.lifetime(wanted.like, &admin).await.map_err(before_effect)? {
+            body["expires_in_seconds"] = seconds.into();
         }
         let created: Created = self.ask_as(&admin, Method::POST, KEYS, Some(body)).await?.json()?;
         Ok(Minted {
@@ -268,11 +270,17 @@ impl Attributes for OpenAiAdmin {
         Ok(Bounds::from([("expires_at".into(), Bound::Until(key.expires_at))]))
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
-        let Some(like) = like else { return Ok(Bounds::new()) };
-        let like = self.one(&self.key().await?, &wire::segment(like.as_str())?).await?;
-        let end = lifetime(&like).map(|seconds| Utc::now().timestamp().saturating_add(seconds));
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
+        if like.is_none() {
+            return Ok(Bounds::new());
+        }
+        let seconds = self.lifetime(like, &self.key().await?).await?;
+        let end = seconds.map(|seconds| Utc::now().timestamp().saturating_add(seconds));
         Ok(Bounds::from([("expires_at".into(), Bound::Until(end))]))
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        kit::keep(&self.lifetime(Some(Like::Key(key)), &self.key().await?).await?)
     }
 }
 

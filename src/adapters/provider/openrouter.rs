@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, behind, by_hand, full_pages, only, present, renewed, rfc3339},
+    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, behind, by_hand, full_pages, only, present, rfc3339},
     speech,
 };
 use crate::{
@@ -24,8 +24,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Counter, Credential, Enforces, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
-        Spoken, Switch, Traits, Wanted,
+        Ambiguity, Attributes, ByHand, Counter, Credential, Enforces, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
+        Question, Spoken, Switch, Traits, Wanted,
     },
     protocol::{Bound, Bounds},
     rotation::Tombstone,
@@ -164,43 +164,55 @@ impl OpenRouter {
         Ok(self.api.get::<One>(&format!("/keys/{}", wire::segment(key.as_str())?)).await?.data)
     }
 
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
+        let terms = match like {
+            Some(Like::Key(id)) => Terms::of(self.one(id).await?)?,
+            Some(Like::Gone(terms)) => kit::kept(terms)?,
+            None => Terms { limit: None, reset: None, byok: false, workspace: None, lives: Lifetime::ENDLESS },
+        };
+        Ok(Terms { workspace: terms.workspace.or_else(|| self.workspace.clone()), ..terms })
+    }
+
     async fn patch(&self, key: &KeyId, change: serde_json::Value) -> Got<()> {
         self.api.ask(Method::PATCH, &format!("/keys/{}", wire::segment(key.as_str())?), Some(change)).await.map(drop)
     }
 }
 
-/// What a key like this one, with the playbook's limits, is made with; and until when it lives.
+/// What a key is made with, and how long it lives.
+#[derive(Serialize, Deserialize)]
 struct Terms {
     limit: Option<f64>,
     reset: Option<String>,
     byok: bool,
     workspace: Option<String>,
-    expires_at: Option<DateTime<Utc>>,
+    lives: Lifetime,
 }
 
 impl Terms {
-    /// A monthly limit of the playbook takes the place of the old key's; both are in US dollars.
-    fn of(like: Option<&Key>, workspace: Option<&String>, limits: &Limits, now: DateTime<Utc>) -> Got<Self> {
-        let (limit, reset) = match limits.monthly {
-            Some(most) => (Some(most), Some("monthly".to_owned())),
-            None => (like.and_then(|key| key.limit), like.and_then(|key| key.limit_reset.clone())),
-        };
-        let ends = like.map(|key| renewed(Some(&key.created_at), key.expires_at.as_deref(), now)).transpose()?;
+    fn of(like: Key) -> Got<Self> {
         Ok(Self {
-            limit,
-            reset,
-            byok: like.is_some_and(|key| key.include_byok_in_limit),
-            workspace: like.and_then(|key| key.workspace_id.clone()).or_else(|| workspace.cloned()),
-            expires_at: ends.flatten(),
+            lives: Lifetime::told(Some(&like.created_at), like.expires_at.as_deref())?,
+            limit: like.limit,
+            reset: like.limit_reset,
+            byok: like.include_byok_in_limit,
+            workspace: like.workspace_id,
         })
     }
 
+    /// A monthly limit of the playbook takes the place of the old key's; both are in US dollars.
+    fn limited(self, limits: &Limits) -> Self {
+        match limits.monthly {
+            Some(most) => Self { limit: Some(most), reset: Some("monthly".to_owned()), ..self },
+            None => self,
+        }
+    }
+
     /// Limits of different resets cannot be compared: each reset is an attribute of its own.
-    fn bounds(&self) -> Bounds {
+    fn bounds(&self, made: DateTime<Utc>) -> Bounds {
         let limit = format!("limit in USD ({})", self.reset.as_deref().unwrap_or("in all"));
         Bounds::from([
             (limit, Bound::Most(self.limit)),
-            ("expires_at".into(), Bound::Until(self.expires_at.map(|at| at.timestamp()))),
+            ("expires_at".into(), self.lives.bound(made)),
             ("include_byok_in_limit".into(), Bound::Is(self.byok.to_string())),
             ("workspace".into(), Bound::Is(self.workspace.clone().unwrap_or_else(|| "the default one".into()))),
         ])
@@ -260,11 +272,7 @@ impl Provider for OpenRouter {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let like = match wanted.like {
-            Some(id) => Some(self.one(id).await.map_err(before_effect)?),
-            None => None,
-        };
-        let terms = Terms::of(like.as_ref(), self.workspace.as_ref(), wanted.limits, Utc::now()).map_err(before_effect)?;
+        let terms = self.terms(wanted.like).await.map_err(before_effect)?.limited(wanted.limits);
         let mut body = json!({
             "name": wanted.name,
             "limit": terms.limit,
@@ -274,7 +282,7 @@ impl Provider for OpenRouter {
         if let Some(workspace) = terms.workspace {
             body["workspace_id"] = workspace.into();
         }
-        if let Some(end) = terms.expires_at {
+        if let Some(end) = terms.lives.end(Utc::now()) {
             body["expires_at"] = end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into();
         }
         let reply = self.api.ask(Method::POST, "/keys", Some(body)).await?;
@@ -364,14 +372,14 @@ impl Attributes for OpenRouter {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
         let key = self.one(key).await?;
         let made = rfc3339(&key.created_at).unwrap_or_else(Utc::now);
-        Ok(Terms::of(Some(&key), None, &Limits::NONE, made)?.bounds())
+        Ok(Terms::of(key)?.bounds(made))
     }
 
-    async fn planned(&self, like: Option<&KeyId>, limits: &Limits) -> Got<Bounds> {
-        let like = match like {
-            Some(id) => Some(self.one(id).await?),
-            None => None,
-        };
-        Ok(Terms::of(like.as_ref(), self.workspace.as_ref(), limits, Utc::now())?.bounds())
+    async fn planned(&self, like: Option<Like<'_>>, limits: &Limits) -> Got<Bounds> {
+        Ok(self.terms(like).await?.limited(limits).bounds(Utc::now()))
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        kit::keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

@@ -8,10 +8,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::kit::{Api, Dead, Manner, Rest, Sent, by_hand, life, says};
+use super::kit::{Api, Dead, Manner, Rest, Sent, by_hand, keep, kept, life, says};
 use crate::{
     adapters::{
         Ctx,
@@ -20,7 +20,7 @@ use crate::{
     },
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
-    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
+    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Wanted},
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
@@ -134,8 +134,12 @@ impl SendGrid {
         Ok(Self { api, scopes: config.scopes })
     }
 
-    async fn terms(&self, like: Option<&KeyId>) -> Got<Terms> {
-        let Some(id) = like else { return Ok(Terms(self.scopes.clone())) };
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
+        let id = match like {
+            Some(Like::Key(id)) => id,
+            Some(Like::Gone(terms)) => return kept(terms),
+            None => return Ok(Terms(self.scopes.clone())),
+        };
         let key = match self.api.get(&format!("/api_keys/{}", wire::segment(id.as_str())?)).await? {
             One::Alone(key) | One::Within { result: [key] } => key,
         };
@@ -149,6 +153,7 @@ fn given(scope: &str) -> bool {
 }
 
 /// The scopes that a key is made with.
+#[derive(Serialize, Deserialize)]
 struct Terms(BTreeSet<String>);
 
 impl Terms {
@@ -253,10 +258,14 @@ impl Provider for SendGrid {
 #[async_trait]
 impl Attributes for SendGrid {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        Ok(self.terms(Some(key)).await?.bounds())
+        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
         Ok(self.terms(like).await?.bounds())
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

@@ -8,10 +8,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kit::{Api, Basic, Dead, Manner, address, fitting, life, pages, rfc2822};
+use super::kit::{Api, Basic, Dead, Manner, address, fitting, keep, kept, life, pages, rfc2822};
 use crate::{
     adapters::{
         Ctx,
@@ -20,7 +20,7 @@ use crate::{
     },
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef, quoted},
-    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
+    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Wanted},
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
@@ -160,9 +160,10 @@ impl Twilio {
         pages("GET Keys of Twilio", page).await
     }
 
-    async fn terms(&self, like: Option<&KeyId>) -> Got<Terms> {
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
         match like {
-            Some(id) => Ok(Terms(self.api.get::<Key>(&format!("/Keys/{}", wire::segment(id.as_str())?)).await?.policy)),
+            Some(Like::Key(id)) => Ok(Terms(self.api.get::<Key>(&format!("/Keys/{}", wire::segment(id.as_str())?)).await?.policy)),
+            Some(Like::Gone(terms)) => kept(terms),
             None => Ok(Terms(None)),
         }
     }
@@ -175,6 +176,7 @@ impl Twilio {
 }
 
 /// The policy of a restricted key; none: a standard key.
+#[derive(Serialize, Deserialize)]
 struct Terms(Option<Value>);
 
 impl Terms {
@@ -298,10 +300,14 @@ impl Provider for Twilio {
 #[async_trait]
 impl Attributes for Twilio {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        Ok(self.terms(Some(key)).await?.bounds())
+        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
     }
 
-    async fn planned(&self, like: Option<&KeyId>, _: &Limits) -> Got<Bounds> {
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
         Ok(self.terms(like).await?.bounds())
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

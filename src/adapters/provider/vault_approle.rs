@@ -1,7 +1,7 @@
 //! A Vault AppRole's secret ids. The key's id is the secret id's accessor; its name stands in the secret id's metadata.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -11,13 +11,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rustify::enums::RequestMethod;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use vaultrs::api::auth::approle::requests::{
     DeleteSecretIDAccessorRequest, ListSecretIDRequest, LoginWithApproleRequest, ReadAppRoleRequest, ReadRoleIDRequest,
     ReadSecretIDAccessorRequest, ReadSecretIDRequest,
 };
 
+use super::kit::{keep, kept};
 use crate::{
     adapters::{
         Ctx,
@@ -26,9 +27,11 @@ use crate::{
         wire::{self, Reply},
     },
     ids::{Identity, KeyId},
-    playbook::quoted,
-    ports::{Ambiguity, ByHand, Credential, Failure, Fate, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
-    protocol::Refusal,
+    playbook::{Limits, quoted},
+    ports::{
+        Ambiguity, Attributes, ByHand, Credential, Failure, Fate, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Wanted,
+    },
+    protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -207,6 +210,16 @@ impl VaultAppRole {
         reply.refusal().hint(format!("there is no role `{}` at auth/{}: correct `role` or `mount`", self.role, self.mount))
     }
 
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
+        let id = match like {
+            Some(Like::Key(id)) => id,
+            Some(Like::Gone(terms)) => return kept(terms),
+            None => return Ok(Terms::default()),
+        };
+        let gone = || Failure::refused(Refusal::Gone, None, format!("{}: the secret id to copy, {id}, is gone", self.describe()));
+        Ok(Terms::of(self.look_up(id.as_str()).await?.ok_or_else(gone)?, &self.role().await?))
+    }
+
     async fn check_rights(&self) -> Got<Vec<Problem>> {
         let needed = [
             ("", r#""read""#),
@@ -240,6 +253,66 @@ impl VaultAppRole {
         }
         let what = format!("{}: our policy lacks {} of {} rights", self.describe(), missing.len(), needed.len());
         Ok(vec![Problem::new(what, format!("add to it:\n{}", missing.join("\n")))])
+    }
+}
+
+/// What a secret id is made with; numbers of 0 are no limits.
+#[derive(Default, Serialize, Deserialize)]
+struct Terms {
+    cidr_list: BTreeSet<String>,
+    token_bound_cidrs: BTreeSet<String>,
+    uses: u64,
+    /// They are what was left of a secret id's own, and not a limit of the role.
+    uses_are_left: bool,
+    /// In seconds.
+    ttl: u64,
+    metadata: BTreeMap<String, String>,
+}
+
+impl Terms {
+    /// What Vault tells of uses is what is left of them; the role's own limit is the one that the secret id began with.
+    fn of(like: SecretId, role: &Role) -> Self {
+        let uses_are_left = role.secret_id_num_uses == 0;
+        let mut metadata: BTreeMap<String, String> = like.metadata.unwrap_or_default().into_iter().collect();
+        metadata.remove(NAME);
+        Self {
+            cidr_list: like.cidr_list.unwrap_or_default().into_iter().collect(),
+            token_bound_cidrs: like.token_bound_cidrs.unwrap_or_default().into_iter().collect(),
+            uses: if uses_are_left { like.secret_id_num_uses } else { role.secret_id_num_uses },
+            uses_are_left,
+            ttl: tighter(like.secret_id_ttl, role.secret_id_ttl),
+            metadata,
+        }
+    }
+
+    fn body(self, name: &str) -> Value {
+        let mut metadata = self.metadata;
+        metadata.insert(NAME.into(), name.into());
+        let mut body = json!({ "metadata": json!(metadata).to_string() });
+        for (name, limit) in [("num_uses", self.uses), ("ttl", self.ttl)] {
+            if limit > 0 {
+                body[name] = limit.into();
+            }
+        }
+        for (name, cidrs) in [("cidr_list", self.cidr_list), ("token_bound_cidrs", self.token_bound_cidrs)] {
+            if !cidrs.is_empty() {
+                body[name] = json!(cidrs);
+            }
+        }
+        body
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "seconds and uses are far below 2^52")]
+    fn bounds(self) -> Bounds {
+        let only = |cidrs: BTreeSet<String>| Bound::Only((!cidrs.is_empty()).then_some(cidrs));
+        let most = |limit: u64| Bound::Most((limit > 0).then_some(limit as f64));
+        Bounds::from([
+            ("cidr_list".into(), only(self.cidr_list)),
+            ("token_bound_cidrs".into(), only(self.token_bound_cidrs)),
+            ("num_uses".into(), most(self.uses)),
+            ("ttl in seconds".into(), most(self.ttl)),
+            ("metadata".into(), Bound::Is(json!(self.metadata).to_string())),
+        ])
     }
 }
 
@@ -323,35 +396,14 @@ impl Provider for VaultAppRole {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let mut metadata: BTreeMap<String, String> = BTreeMap::new();
-        let mut body = json!({});
-        if let Some(like) = wanted.like {
-            let gone = || Failure::refused(Refusal::Gone, None, format!("{}: the secret id to copy, {like}, is gone", self.describe()));
-            let like = self.look_up(like.as_str()).await.map_err(wire::before_effect)?.ok_or_else(gone)?;
-            let role = self.role().await.map_err(wire::before_effect)?;
-            if role.secret_id_num_uses == 0 && (1..USES_NEEDED).contains(&like.secret_id_num_uses) {
-                let left = like.secret_id_num_uses;
-                let what = format!("{}: the secret id to copy may be used {left} more times only, fewer than its tests", self.describe());
-                let hint = format!("make one with more uses: vault write -f {} num_uses={USES_NEEDED}", self.path("/secret-id"));
-                return Err(Failure::refused(Refusal::Invalid, None, what).hint(hint));
-            }
-            body = json!({
-                "cidr_list": like.cidr_list.unwrap_or_default(),
-                "token_bound_cidrs": like.token_bound_cidrs.unwrap_or_default(),
-            });
-            // What Vault tells of uses is what is left of them; the role's own limit is the one that the old key began with.
-            let uses = if role.secret_id_num_uses > 0 { role.secret_id_num_uses } else { like.secret_id_num_uses };
-            let lasts = tighter(like.secret_id_ttl, role.secret_id_ttl);
-            for (name, limit) in [("num_uses", uses), ("ttl", lasts)] {
-                if limit > 0 {
-                    body[name] = limit.into();
-                }
-            }
-            metadata.extend(like.metadata.unwrap_or_default());
+        let terms = self.terms(wanted.like).await.map_err(wire::before_effect)?;
+        if terms.uses_are_left && (1..USES_NEEDED).contains(&terms.uses) {
+            let left = terms.uses;
+            let what = format!("{}: the secret id to copy may be used {left} more times only, fewer than its tests", self.describe());
+            let hint = format!("make one with more uses: vault write -f {} num_uses={USES_NEEDED}", self.path("/secret-id"));
+            return Err(Failure::refused(Refusal::Invalid, None, what).hint(hint));
         }
-        metadata.insert(NAME.into(), wanted.name.into());
-        body["metadata"] = json!(metadata).to_string().into();
-        let reply = self.vault.call(&Raw::with(RequestMethod::POST, self.path("/secret-id"), &body)).await?;
+        let reply = self.vault.call(&Raw::with(RequestMethod::POST, self.path("/secret-id"), &terms.body(wanted.name))).await?;
         if reply.status.as_u16() == 404 {
             return Err(self.no_role(&reply));
         }
@@ -411,5 +463,24 @@ impl Provider for VaultAppRole {
             tracing::debug!(%failure, "the probe's token was not revoked; it ends by itself");
         }
         Ok(Life::Alive)
+    }
+
+    fn attributes(&self) -> Option<&dyn Attributes> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Attributes for VaultAppRole {
+    async fn of(&self, key: &KeyId) -> Got<Bounds> {
+        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
+    }
+
+    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
+        Ok(self.terms(like).await?.bounds())
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

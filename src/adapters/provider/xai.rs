@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, address, behind, by_hand, only, pages, renewed, rfc3339},
+    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, address, behind, by_hand, keep, kept, only, pages, rfc3339},
     speech,
 };
 use crate::{
@@ -25,8 +25,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
-        Spoken, Switch, Traits, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
+        Question, Spoken, Switch, Traits, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -74,6 +74,7 @@ pub const VENDOR: Vendor = Vendor {
             "what a deleted key is answered: 400 (or 401) with `Incorrect API key` is taken for death, as for a key that never was",
             "whether `GET /v1/api-key` answers a key that is switched off: if it does, its `api_key_disabled` is believed",
             "how long a deleted key works (1 minute is assumed)",
+            "what `GET …/propagation` answers: true or false for each place is assumed, and a false keeps the key from use; where there is none, the key's own call decides",
             "how much `redactedApiKey` shows: where it is too little, `GET /v1/api-key` with the key tells its id",
         ],
         source: "https://docs.x.ai/developers/rest-api-reference/management/auth",
@@ -203,11 +204,20 @@ impl Xai {
         found.ok_or_else(|| Failure::refused(Refusal::Gone, None, format!("xAI lists no key {key} in this team")))
     }
 
-    async fn terms(&self, like: Option<&KeyId>, limits: &Limits, now: DateTime<Utc>) -> Got<Terms> {
+    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
         match like {
-            Some(id) => Terms::of(&self.one(id).await?, limits, now),
-            None => Ok(Terms { acls: self.acls.clone(), qps: None, qpm: limits.requests_per_minute.map(i64::from), tpm: None, ends: None }),
+            Some(Like::Key(id)) => Terms::of(&self.one(id).await?),
+            Some(Like::Gone(terms)) => kept(terms),
+            None => Ok(Terms { acls: self.acls.clone(), qps: None, qpm: None, tpm: None, lives: Lifetime::ENDLESS }),
         }
+    }
+
+    /// `GET …/propagation`: whether a key has reached every place that is named. Where nothing is told of it, the key's own call is all there is.
+    async fn everywhere(&self, id: &str) -> bool {
+        let Ok(id) = wire::segment(id) else { return true };
+        let told: Got<Value> = self.api.get(&format!("/auth/api-keys/{id}/propagation")).await;
+        let lacks = |places: &Map<String, Value>| places.values().any(|reached| *reached == Value::Bool(false));
+        !told.is_ok_and(|told| told.as_object().is_some_and(|told| lacks(told) || told.values().filter_map(Value::as_object).any(lacks)))
     }
 
     /// `GET /v1/api-key`: what the key is told of itself; it is free.
@@ -216,28 +226,34 @@ impl Xai {
     }
 }
 
-/// What a key like this one, with the playbook's limits, is made with; and until when it lives.
+/// What a key is made with, and how long it lives.
+#[derive(Serialize, Deserialize)]
 struct Terms {
     acls: Vec<String>,
     qps: Option<i64>,
     qpm: Option<i64>,
     tpm: Option<String>,
-    ends: Option<DateTime<Utc>>,
+    lives: Lifetime,
 }
 
 impl Terms {
-    /// The playbook's requests a minute take the place of the old key's.
-    fn of(like: &Key, limits: &Limits, now: DateTime<Utc>) -> Got<Self> {
+    fn of(like: &Key) -> Got<Self> {
         Ok(Self {
             acls: like.acl_strings.clone(),
             qps: like.qps,
-            qpm: limits.requests_per_minute.map(i64::from).or(like.qpm),
+            qpm: like.qpm,
             tpm: like.tpm.clone(),
-            ends: renewed(like.create_time.as_deref(), like.expire_time.as_deref(), now)?,
+            lives: Lifetime::told(like.create_time.as_deref(), like.expire_time.as_deref())?,
         })
     }
 
-    fn bounds(&self) -> Got<Bounds> {
+    /// The playbook's requests a minute take the place of the old key's.
+    fn limited(self, limits: &Limits) -> Self {
+        Self { qpm: limits.requests_per_minute.map(i64::from).or(self.qpm), ..self }
+    }
+
+    /// Of such a key that is made then.
+    fn bounds(&self, made: DateTime<Utc>) -> Got<Bounds> {
         let tpm = match &self.tpm {
             Some(text) => Some(text.parse().map_err(|_| Failure::unknown("a key of xAI has a `tpm` that is no number"))?),
             None => None,
@@ -249,7 +265,7 @@ impl Terms {
             ("qps".into(), most(self.qps)),
             ("qpm".into(), most(self.qpm)),
             ("tpm".into(), Bound::Most(tpm)),
-            ("expires_at".into(), Bound::Until(self.ends.map(|at| at.timestamp()))),
+            ("expires_at".into(), self.lives.bound(made)),
         ]))
     }
 }
@@ -307,7 +323,7 @@ impl Provider for Xai {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let terms = self.terms(wanted.like, wanted.limits, Utc::now()).await.map_err(before_effect)?;
+        let terms = self.terms(wanted.like).await.map_err(before_effect)?.limited(wanted.limits);
         if terms.acls.is_empty() {
             let what = "an xAI key without `acls` may do nothing, and none was made";
             return Err(
@@ -315,7 +331,7 @@ impl Provider for Xai {
             );
         }
         let mut body = json!({ "name": wanted.name, "acls": terms.acls, "qps": terms.qps, "qpm": terms.qpm, "tpm": terms.tpm });
-        if let Some(end) = terms.ends {
+        if let Some(end) = terms.lives.end(Utc::now()) {
             body["expireTime"] = end.to_rfc3339_opts(chrono::SecondsFormat::Secs, true).into();
         }
         let created: Created = self.api.ask(Method::POST, &format!("/auth/teams/{}/api-keys", self.team), Some(body)).await?.json()?;
@@ -346,14 +362,14 @@ impl Provider for Xai {
         by_hand(&self.api, &rest, key)
     }
 
-    /// A key that is switched off or blocked does not work, whatever the status says.
+    /// A key that is switched off or blocked does not work, whatever the status says; one that has not reached every place works here and not there.
     async fn probe(&self, credential: &Credential) -> Got<Life> {
         let reply = self.itself(&credential.secret).await?;
         match kit::life(&reply, DEAD) {
             Life::Alive => {
                 let told: Itself = reply.json()?;
                 let works = !(told.api_key_disabled || told.api_key_blocked || told.team_blocked);
-                Ok(if works { Life::Alive } else { Life::Unclear })
+                Ok(if works && self.everywhere(&told.api_key_id).await { Life::Alive } else { Life::Unclear })
             }
             other => Ok(other),
         }
@@ -396,12 +412,15 @@ impl Prompt for Xai {
 impl Attributes for Xai {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
         let key = self.one(key).await?;
-        let mut terms = Terms::of(&key, &Limits::NONE, Utc::now())?;
-        terms.ends = key.expire_time.as_deref().and_then(rfc3339);
-        terms.bounds()
+        let made = key.create_time.as_deref().and_then(rfc3339).unwrap_or_else(Utc::now);
+        Terms::of(&key)?.bounds(made)
     }
 
-    async fn planned(&self, like: Option<&KeyId>, limits: &Limits) -> Got<Bounds> {
-        self.terms(like, limits, Utc::now()).await?.bounds()
+    async fn planned(&self, like: Option<Like<'_>>, limits: &Limits) -> Got<Bounds> {
+        self.terms(like).await?.limited(limits).bounds(Utc::now())
+    }
+
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        keep(&self.terms(Some(Like::Key(key))).await?)
     }
 }

@@ -219,7 +219,8 @@ async fn begun(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journal, k
     settle_store(app, args, &mut declared, &unread)?;
     not_with_itself(args, loaded, &declared)?;
     declared.emergency.leaked.extend(plan.old.iter().filter_map(|old| old.id.clone()));
-    let will = report::will_break(&loaded.book, &plan, declared.urgency, &declared.emergency, Leak::Old);
+    let limited = loaded.world.provider.attributes().is_some();
+    let will = report::will_break(&loaded.book, &plan, limited, declared.urgency, &declared.emergency, Leak::Old);
     confirm(app, args, &loaded.book.name, &will)?;
     let mut view = drive::view(app);
     plan.begun.get_or_insert_with(|| Begun { by: person(), why: None });
@@ -250,7 +251,8 @@ async fn taken_over(app: &App, args: &Args, loaded: &Loaded, journal: &dyn Journ
         let text = format!("rotation {id}: that key cannot have leaked as things stand (it is gone, or not made yet)");
         return Err(Fail::usage(text).of(&found));
     }
-    let will = report::will_break(&loaded.book, &found.plan, declared.urgency, &declared.emergency, leak);
+    let limited = loaded.world.provider.attributes().is_some();
+    let will = report::will_break(&loaded.book, &found.plan, limited, declared.urgency, &declared.emergency, leak);
     confirm(app, args, &loaded.book.name, &will)?;
     let (event, detail) = (Event::Asked(ask), Detail::Emergency(declared.emergency));
     let mut view = drive::view(app);

@@ -72,6 +72,8 @@ pub struct Oracle<'a> {
     switched: BTreeSet<usize>,
     writes: BTreeSet<(usize, &'static str)>,
     emergency: bool,
+    /// The plan knew the old key's id.
+    named: bool,
     /// Who wrote records, and who wrote the last one.
     drivers: BTreeSet<usize>,
     driver: usize,
@@ -121,6 +123,7 @@ pub fn judge<'a>(facts: &[(At, Fact)], setting: &'a Setting, id: &'a dyn Fn(&Key
         switched: BTreeSet::new(),
         writes: BTreeSet::new(),
         emergency: false,
+        named: false,
         drivers: BTreeSet::new(),
         driver: 0,
         left: BTreeSet::new(),
@@ -151,8 +154,12 @@ impl Oracle<'_> {
                         self.left.insert(self.keys.len());
                     }
                     never!(!self.names.contains(name), "a key is made, and no intent of its name is durable (I10)");
-                    let copies = self.setting.kind == Kind::Rotate && self.setting.proved && !self.emergency;
-                    never!(copies && *like != self.old, "a key is made without the old one's limits");
+                    // In an emergency the old key may be gone: what was kept of it does as well, or another key that was made like it.
+                    let ours = like.and_then(|like| self.keys.get(like)).is_some_and(|key| matches!(key.origin, Origin::Ours { .. }));
+                    let alike = *like == self.old || self.emergency && ours;
+                    let known = self.named || self.setting.proved && !self.emergency;
+                    let copies = self.setting.kind == Kind::Rotate && known;
+                    never!(copies && !alike, "a key is made without the old one's limits");
                 }
                 self.keys.push(Key { origin: origin.clone(), made: self.now, deleted: None, off: None });
             }
@@ -302,7 +309,10 @@ impl Oracle<'_> {
         let text = serde_json::to_string(record).map_err(|error| error.to_string())?;
         never!(text.contains("-in-memory"), "a secret is in record {} (I7)", record.seq);
         match (&record.event, &record.detail) {
-            (Event::Planned, Detail::Planned(_)) => self.planned(process),
+            (Event::Planned, Detail::Planned(plan)) => {
+                self.named = plan.old.as_ref().is_some_and(|old| old.id.is_some());
+                self.planned(process)
+            }
             (Event::Intended(effect), Detail::Intent { name, key, .. }) => {
                 self.names.extend(name.clone());
                 let key = key.as_ref().and_then(|key| (self.id)(key));

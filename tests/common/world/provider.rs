@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use keyroll::{
     ids::{Identity, KeyId},
+    playbook::Limits,
     ports::*,
-    protocol::Refusal,
+    protocol::{Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -208,7 +209,11 @@ impl Provider for Process {
         .await
     }
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let (name, token, like) = (wanted.name.to_owned(), wanted.token.to_owned(), wanted.like.cloned());
+        let like = wanted.like.map(|like| match like {
+            Like::Key(id) => id.clone(),
+            Like::Gone(kept) => KeyId::new(kept.read::<String>().expect("a key's id")),
+        });
+        let (name, token) = (wanted.name.to_owned(), wanted.token.to_owned());
         let process = self.number;
         self.call(Op::Create, 0, move |outside| {
             let replays = outside.issuer.traits.ambiguity == Ambiguity::Replayed;
@@ -263,8 +268,25 @@ impl Provider for Process {
     fn switch(&self) -> Option<&dyn Switch> {
         self.sim.lock().issuer.switches.then_some(self as &dyn Switch)
     }
+    fn attributes(&self) -> Option<&dyn Attributes> {
+        Some(self)
+    }
     fn usage(&self) -> Option<&dyn Usage> {
         self.sim.lock().issuer.tells_use.then_some(self as &dyn Usage)
+    }
+}
+
+/// Keys here have no limits to compare: what is kept of one is which one it was.
+#[async_trait]
+impl Attributes for Process {
+    async fn of(&self, _: &KeyId) -> Got<Bounds> {
+        Ok(Bounds::new())
+    }
+    async fn planned(&self, _: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
+        Ok(Bounds::new())
+    }
+    async fn keep(&self, key: &KeyId) -> Got<Kept> {
+        Ok(Kept::of(&key.as_str()).expect("a text"))
     }
 }
 

@@ -130,6 +130,7 @@ pub fn plan() -> Plan {
         waits: Waits::default(),
         notes: vec!["é \" \\ \n".into()],
         attributes: Default::default(),
+        kept: None,
         page: None,
         approved: None,
         begun: None,

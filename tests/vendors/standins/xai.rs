@@ -70,6 +70,11 @@ fn answer(keys: &mut Keys, call: &Call) -> Answer {
             (StatusCode::OK, body).into()
         }
         (method, ["auth", "api-keys", id]) => one(keys, call, method, id),
+        ("GET", ["auth", "api-keys", id, "propagation"]) => match keys.find(id).map(|key| key.more["places"].clone()) {
+            Some(Value::Null) => (StatusCode::OK, json!({ "icPropagation": { "us-east-1": true, "eu-west-1": true } })).into(),
+            Some(told) => (StatusCode::OK, told).into(),
+            None => error(StatusCode::NOT_FOUND, "Some requested entity was not found", "API key not found"),
+        },
         _ => error(StatusCode::NOT_FOUND, "Some requested entity was not found", "Not found"),
     }
 }

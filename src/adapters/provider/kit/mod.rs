@@ -7,6 +7,7 @@ mod by_hand;
 mod by_person;
 mod entra;
 mod json;
+mod kept;
 mod key;
 mod life;
 mod login;
@@ -20,10 +21,11 @@ pub use self::{
     by_person::{by_a_person, digest_id, made_by_hand},
     entra::Entra,
     json::{present, sorted},
+    kept::{keep, kept},
     key::in_header,
     life::{Dead, deleted, life, says},
     login::{Basic, Login, Sent},
     pages::{full_pages, pages},
     proof::{address, behind, fitting, only, shown},
-    time::{renewed, rfc2822, rfc3339, seconds},
+    time::{Lifetime, rfc2822, rfc3339, seconds},
 };

@@ -1,8 +1,12 @@
 //! Times as vendors write them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
-use crate::ports::{Failure, Got};
+use crate::{
+    ports::{Failure, Got},
+    protocol::Bound,
+};
 
 /// Seconds since 1970.
 pub fn seconds(seconds: i64) -> Option<DateTime<Utc>> {
@@ -19,14 +23,37 @@ pub fn rfc2822(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(text).ok().map(|time| time.with_timezone(&Utc))
 }
 
-/// When a key ends that is made now and lives as long as another one, from its making to its end; none: never.
-///
-/// # Errors
-/// Where the other one ends, and it cannot be told how long it lives: a new key must not live for ever because of that.
-pub fn renewed(made: Option<&str>, end: Option<&str>, now: DateTime<Utc>) -> Got<Option<DateTime<Utc>>> {
-    let Some(end) = end else { return Ok(None) };
-    let lives = made.and_then(rfc3339).zip(rfc3339(end)).map(|(made, end)| end - made);
-    let renewed = lives.and_then(|lives| now.checked_add_signed(lives));
-    let unread = || Failure::unknown("the old key ends by itself, and how long it was made for cannot be read");
-    renewed.map(Some).ok_or_else(unread)
+/// How long a key lives, from its making to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lifetime {
+    /// None: for ever.
+    milliseconds: Option<i64>,
+}
+
+impl Lifetime {
+    /// It does not end by itself.
+    pub const ENDLESS: Self = Self { milliseconds: None };
+
+    /// Of a key that was made then and ends then, both in RFC 3339; no end: for ever.
+    ///
+    /// # Errors
+    /// Where it ends, and how long it lives cannot be told: another key must not live for ever because of that.
+    pub fn told(made: Option<&str>, end: Option<&str>) -> Got<Self> {
+        let Some(end) = end else { return Ok(Self::ENDLESS) };
+        let lives = made.and_then(rfc3339).zip(rfc3339(end)).map(|(made, end)| (end - made).num_milliseconds());
+        let unread = || Failure::unknown("the old key ends by itself, and how long it was made for cannot be read");
+        Ok(Self { milliseconds: Some(lives.ok_or_else(unread)?) })
+    }
+
+    /// When a key ends that is made then; none: never.
+    pub fn end(self, made: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let lives = TimeDelta::milliseconds(self.milliseconds?);
+        Some(made.checked_add_signed(lives).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    }
+
+    /// The same, as a bound.
+    pub fn bound(self, made: DateTime<Utc>) -> Bound {
+        Bound::Until(self.end(made).map(|end| end.timestamp()))
+    }
 }
