@@ -180,7 +180,9 @@ impl Worlds {
             _ => {
                 if let Some(usage) = provider.usage() {
                     drop(usage.last_used(&id).await);
-                    drop(usage.since(&id, DateTime::<Utc>::UNIX_EPOCH).await);
+                }
+                if let Some(spend) = provider.spend() {
+                    drop(spend.since(&id, DateTime::<Utc>::UNIX_EPOCH).await);
                 }
                 if let Some(switch) = provider.switch() {
                     drop(switch.set(&id, false).await);

@@ -15,19 +15,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Prints a line for each leaked key, where the provider tells, and leaves it in the journal for the report.
 pub async fn tell(app: &App, loaded: &Loaded, journal: &dyn Journal, id: &RotationId) {
-    let Some(usage) = loaded.world.provider.usage() else { return };
+    let Some(spend) = loaded.world.provider.spend() else { return };
     let Ok(rotation) = app::rotation(journal, id).await else { return };
     let Some(emergency) = &rotation.emergency else { return };
     let from = emergency.since.unwrap_or(rotation.began);
     for key in &emergency.leaked {
         let got = tokio::select! {
             biased;
-            got = usage.since(key, from) => got.map_err(|failure| failure.to_string()),
+            got = spend.since(key, from) => got.map_err(|failure| failure.to_string()),
             () = app.clock.sleep(PATIENCE) => Err("no answer".to_owned()),
         };
         match got {
-            Ok(None) => {}
-            Ok(Some(used)) => {
+            Ok(used) => {
                 if app.json() {
                     println!("{}", report::used_json(key, from, &used));
                 } else {

@@ -40,14 +40,13 @@ pub trait ByValue: Send + Sync {
 pub trait Usage: Send + Sync {
     /// The last use, not newer than [`Traits::usage_lag`]; none: never.
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>>;
-    /// Whether [`Usage::since`] is told.
-    fn spends(&self) -> bool {
-        false
-    }
-    /// What it was used for since then, as far as the provider knows yet; none: it does not tell.
-    async fn since(&self, _key: &KeyId, _from: DateTime<Utc>) -> Got<Option<Used>> {
-        Ok(None)
-    }
+}
+
+/// What a key was used for in some time: for one that leaked.
+#[async_trait]
+pub trait Spend: Send + Sync {
+    /// Since then, as far as the provider knows yet; also of a key that is gone.
+    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Used>;
 }
 
 /// A real call of the workload's kind with the key itself, over the wire format that services speak.

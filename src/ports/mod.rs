@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use self::{
-    capability::{Attributes, ByPerson, ByValue, Counter, Enforces, Guard, PROMPT_TOKENS, Prompt, Question, Spoken, Switch, Usage},
+    capability::{Attributes, ByPerson, ByValue, Counter, Enforces, Guard, PROMPT_TOKENS, Prompt, Question, Spend, Spoken, Switch, Usage},
     consumer::{Claim, Discovery, Found, Health, Instance, Order, Report, Rollout},
     failure::{Failure, Fate, Got, Problem},
     journal::{Entry, Journal, JournalError, Lease, Note, Opening},

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Attributes, ByPerson, ByValue, Counter, Enforces, Got, Guard, Kept, Problem, Prompt, Switch, Usage};
+use super::{Attributes, ByPerson, ByValue, Counter, Enforces, Got, Guard, Kept, Problem, Prompt, Spend, Switch, Usage};
 use crate::{
     ids::{Identity, KeyId},
     playbook::{Limits, SecretRef},
@@ -189,6 +189,10 @@ pub trait Provider: Send + Sync {
     }
     /// Last use, where the provider tells.
     fn usage(&self) -> Option<&dyn Usage> {
+        None
+    }
+    /// What a key was used for in some time, where the provider tells.
+    fn spend(&self) -> Option<&dyn Spend> {
         None
     }
     /// What was spent, where that is all the provider tells.

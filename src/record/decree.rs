@@ -135,6 +135,9 @@ pub enum Decree {
 pub struct Used {
     /// Which calls are counted, where it is not all of them: `completions`.
     pub counted: String,
+    /// Since when calls and tokens are counted, where it is another time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_from: Option<DateTime<Utc>>,
     /// Calls that were served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
@@ -147,7 +150,7 @@ pub struct Used {
     /// What it cost, in millionths of a US dollar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub micro_usd: Option<u64>,
-    /// Since when that is counted, where it is another time.
+    /// Since when the cost is counted, where it is another time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_from: Option<DateTime<Utc>>,
     /// When the provider was asked; its figures come late.

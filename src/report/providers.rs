@@ -80,7 +80,7 @@ impl Card {
                 (None, Some(_)) => "by spend",
                 (None, None) => "no",
             },
-            spend: if provider.usage().is_some_and(|usage| usage.spends()) { "yes" } else { "no" },
+            spend: if provider.spend().is_some() { "yes" } else { "no" },
             lost: match traits.ambiguity {
                 _ if provider.by_person().is_some() => "handed over again",
                 Ambiguity::Replayed => "replayed",

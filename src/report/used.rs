@@ -24,12 +24,16 @@ pub fn sentence(key: &KeyId, from: DateTime<Utc>, used: &Used) -> String {
     let figures = if figures.is_empty() { "nothing is told".to_owned() } else { figures.join(", ") };
     let counted = if used.counted.is_empty() { String::new() } else { format!(" ({} alone)", used.counted) };
     let cost = used.micro_usd.map_or_else(String::new, |micro| {
-        let since = used.cost_from.filter(|day| *day != from).map_or_else(String::new, |day| format!(" since {}", clock(day)));
+        let since = used
+            .cost_from
+            .filter(|day| *day != used.counted_from.unwrap_or(from))
+            .map_or_else(String::new, |day| format!(" since {}", clock(day)));
         format!("; it cost {}.{:02} USD{since}", grouped(micro / 1_000_000), micro % 1_000_000 / 10_000)
     });
+    let since = used.counted_from.unwrap_or(from);
     format!(
         "{key} was used since {}: {figures}{counted}{cost}, as the provider knew at {}; its figures come late",
-        clock(from),
+        clock(since),
         clock(used.as_of)
     )
 }
@@ -40,6 +44,7 @@ pub fn used_json(key: &KeyId, from: DateTime<Utc>, used: &Used) -> Value {
         "key": key.as_str(),
         "since": from,
         "counted": used.counted,
+        "counted_since": used.counted_from,
         "requests": used.requests,
         "input_tokens": used.input_tokens,
         "output_tokens": used.output_tokens,

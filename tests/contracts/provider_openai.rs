@@ -38,8 +38,8 @@ async fn speaks_as_the_specification_says() {
 
     let (id, secret) = bench.server.seed_key("used");
     complete(&bench, &secret).await;
-    let usage = bench.provider.usage().expect("OpenAI tells");
-    let used = usage.since(&id, chrono::Utc::now() - chrono::TimeDelta::minutes(10)).await.expect("an answer").expect("OpenAI tells");
+    let spend = bench.provider.spend().expect("OpenAI tells");
+    let used = spend.since(&id, chrono::Utc::now() - chrono::TimeDelta::minutes(10)).await.expect("an answer");
     assert!(used.requests == Some(1) && used.micro_usd.is_some(), "{used:?}");
 
     let guard = bench.provider.guard().expect("a project may have a limit");
@@ -106,27 +106,27 @@ async fn what_a_key_was_used_for_is_told_even_after_its_end() {
     for secret in [&secret, &other, &secret, &secret] {
         complete(&bench, secret).await;
     }
-    let usage = bench.provider.usage().expect("OpenAI tells");
+    let spend = bench.provider.spend().expect("OpenAI tells");
     // Ten minutes ago, on pages of two buckets.
     let from = chrono::Utc::now() - chrono::TimeDelta::minutes(10);
     let asked = "/v1/organization/usage/completions";
-    let used = usage.since(&id, from).await.expect("an answer").expect("OpenAI tells");
+    let used = spend.since(&id, from).await.expect("an answer");
     assert_eq!((used.requests, used.input_tokens, used.output_tokens, used.micro_usd), (Some(3), Some(3), Some(6), Some(30_000)));
     assert_eq!(used.cost_from, Some(from.date_naive().and_time(chrono::NaiveTime::MIN).and_utc()), "costs come by the day");
     assert!(bench.server.count("GET", asked) > 4, "all pages were read");
     assert!((chrono::Utc::now() - used.as_of).num_seconds().abs() < 60);
     let later = chrono::Utc::now() + chrono::TimeDelta::minutes(10);
-    assert_eq!(usage.since(&id, later).await.expect("an answer").and_then(|used| used.requests), Some(0));
+    assert_eq!(spend.since(&id, later).await.expect("an answer").requests, Some(0));
 
     bench.provider.delete(&crate::common::tombstone_for(&id)).await.unwrap_or_else(|failure| panic!("{failure}"));
-    let used = usage.since(&id, from).await.expect("an answer").expect("OpenAI tells");
+    let used = spend.since(&id, from).await.expect("an answer");
     assert_eq!(used.requests, Some(3), "its API keys are remembered");
     bench.server.inject("GET", "/v1/organization/costs", 1, keyroll::sandbox::provider::Fault::Status { code: 403, retry_after: None });
-    let used = usage.since(&id, from).await.expect("an answer").expect("OpenAI tells");
+    let used = spend.since(&id, from).await.expect("an answer");
     assert_eq!((used.requests, used.micro_usd), (Some(3), None), "a cost that cannot be read is not nothing");
     bench.server.inject("GET", asked, 2, keyroll::sandbox::provider::Fault::CutBody);
-    assert!(usage.since(&id, from).await.is_err(), "half a listing is no sum");
-    let unknown = usage.since(&keyroll::ids::KeyId::new("svc_acct_none"), from).await;
+    assert!(spend.since(&id, from).await.is_err(), "half a listing is no sum");
+    let unknown = spend.since(&keyroll::ids::KeyId::new("svc_acct_none"), from).await;
     assert_eq!(unknown.err().and_then(|failure| failure.refusal()), Some(keyroll::protocol::Refusal::Gone), "not known is not zero");
 }
 

@@ -68,8 +68,9 @@ async fn prism_lets_through_what_the_adapters_say_and_hear() {
     let dead = lives(&*bench.provider, true).await;
     assert_eq!(bench.provider.probe(&dead).await, Ok(Life::Dead));
     let usage = bench.provider.usage().expect("OpenAI tells");
+    let spend = bench.provider.spend().expect("OpenAI tells");
     assert!(usage.last_used(&bench.seeded[0]).await.is_ok());
-    let used = usage.since(&bench.seeded[0], Utc::now() - TimeDelta::minutes(10)).await.expect("an answer").expect("OpenAI tells");
+    let used = spend.since(&bench.seeded[0], Utc::now() - TimeDelta::minutes(10)).await.expect("an answer");
     assert_eq!(used.requests, Some(0));
     bench.server.limit_project(20_000, &[10_000]);
     let guard = bench.provider.guard().expect("a project may have a limit");

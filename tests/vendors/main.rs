@@ -18,6 +18,7 @@ mod road;
 mod scopes;
 mod site;
 mod slots;
+mod spend;
 mod standins;
 mod values;
 mod workspaces;

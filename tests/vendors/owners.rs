@@ -28,15 +28,16 @@ async fn openai_user_speaks_as_the_specification_says() {
     bench.keeps_the_contract().await;
 
     let usage = bench.provider.usage().expect("OpenAI tells");
+    let spend = bench.provider.spend().expect("OpenAI tells");
     let (used, unused) = (bench.mint(&Wanted::named("used", "t")).await.expect("a key"), bench.seeded()[0].clone());
     bench.provider.probe(&bench.credential(&used)).await.expect("an answer");
     assert!(usage.last_used(&used.id).await.expect("an answer").is_some());
     assert_eq!(usage.last_used(&unused).await, Ok(None));
     let from = Utc::now() - TimeDelta::minutes(10);
-    let told = usage.since(&used.id, from).await.expect("an answer").expect("OpenAI tells");
+    let told = spend.since(&used.id, from).await.expect("an answer");
     assert_eq!((told.requests, told.input_tokens, told.micro_usd), (Some(1), Some(12), Some(10_000)));
     bench.provider.delete(&tombstone_for(&used.id)).await.expect("it is gone");
-    assert_eq!(usage.since(&used.id, from).await.expect("an answer").and_then(|told| told.requests), Some(1), "also after its end");
+    assert_eq!(spend.since(&used.id, from).await.expect("an answer").requests, Some(1), "also after its end");
     assert_eq!(usage.last_used(&used.id).await.map_err(|failure| failure.refusal()), Err(Some(Refusal::Gone)), "gone is not unused");
     witness.all_right(|(_, path)| path.contains("/api_keys") || path.contains("usage") || path.ends_with("costs") || path == "/models");
 }
@@ -102,6 +103,7 @@ async fn what_is_told_of_another_key_is_not_this_keys() {
     let secret = Secret::new(&bench.server.world().keys.all[0].value);
     bench.provider.probe(&Credential { id: None, secret }).await.expect("an answer");
     let usage = bench.provider.usage().expect("OpenAI tells");
+    let spend = bench.provider.spend().expect("OpenAI tells");
     let path = format!("{}/*", vendor().list.1);
     bench.server.world().mangle = Some(("GET", path, Box::new(|body| body["id"] = "key_of_another".into())));
     assert!(usage.last_used(&id).await.is_err(), "the answer is another key's");
@@ -112,6 +114,6 @@ async fn what_is_told_of_another_key_is_not_this_keys() {
         body["data"][0]["results"].as_array_mut().expect("results").push(other);
     };
     bench.server.world().mangle = Some(("GET", "/v1/organization/usage/completions".into(), Box::new(beside)));
-    let told = usage.since(&id, Utc::now() - TimeDelta::minutes(10)).await.expect("an answer").expect("OpenAI tells");
+    let told = spend.since(&id, Utc::now() - TimeDelta::minutes(10)).await.expect("an answer");
     assert_eq!((told.requests, told.input_tokens, told.output_tokens), (Some(1), Some(12), Some(5)));
 }

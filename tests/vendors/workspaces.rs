@@ -171,9 +171,9 @@ async fn what_was_used_is_the_keys_own_since_then() {
     for key in &mut bench.server.world().keys.all[..2] {
         key.used = Some(Utc::now() - TimeDelta::minutes(12));
     }
-    let usage = bench.provider.usage().expect("Anthropic tells");
+    let spend = bench.provider.spend().expect("Anthropic tells");
     for (minutes, tokens) in [(30, (Some(18), Some(5))), (10, (Some(0), Some(0)))] {
-        let used = usage.since(&bench.seeded()[0], Utc::now() - TimeDelta::minutes(minutes)).await.expect("an answer").expect("it is told");
+        let used = spend.since(&bench.seeded()[0], Utc::now() - TimeDelta::minutes(minutes)).await.expect("an answer");
         assert_eq!((used.input_tokens, used.output_tokens), tokens, "of the last {minutes} minutes");
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     playbook::{Fault, Limits, SecretRef, quoted},
     ports::{
         Ambiguity, Attributes, ByHand, ByPerson, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
-        Question, Spoken, Switch, Traits, Usage, Used, Wanted,
+        Question, Spend, Spoken, Switch, Traits, Usage, Used, Wanted,
     },
     protocol::{Bound, Bounds},
     rotation::Tombstone,
@@ -300,6 +300,10 @@ impl Provider for Anthropic {
         Some(self)
     }
 
+    fn spend(&self) -> Option<&dyn Spend> {
+        Some(self)
+    }
+
     fn prompt(&self) -> Option<&dyn Prompt> {
         Some(self)
     }
@@ -341,22 +345,21 @@ impl Usage for Anthropic {
         let used = buckets.iter().filter(|bucket| bucket.results.iter().any(|tokens| tokens.input() + tokens.output_tokens > 0));
         Ok(used.filter_map(|bucket| rfc3339(&bucket.starting_at)).max())
     }
+}
 
-    fn spends(&self) -> bool {
-        true
-    }
-
+#[async_trait]
+impl Spend for Anthropic {
     /// Tokens. Requests are not told, and the cost report knows no keys.
-    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Option<Used>> {
+    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Used> {
         let buckets = self.buckets(key, from, "1m", 1440).await?;
         let tokens = || buckets.iter().flat_map(|bucket| &bucket.results);
-        Ok(Some(Used {
+        Ok(Used {
             counted: "messages".into(),
             input_tokens: Some(tokens().fold(0, |sum, tokens| tokens.input().saturating_add(sum))),
             output_tokens: Some(tokens().fold(0, |sum, tokens| tokens.output_tokens.saturating_add(sum))),
             as_of: Utc::now(),
             ..Used::default()
-        }))
+        })
     }
 }
 

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, by_hand, keep, kept, pages, rfc3339, sorted};
+use super::kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, by_hand, keep, kept, pages, rfc3339, said, sorted};
 use crate::{
     adapters::{
         Ctx,
@@ -148,10 +148,6 @@ struct Token {
     /// None: nothing was said of it.
     #[serde(default, deserialize_with = "said")]
     last_used_on: Option<Option<String>>,
-}
-
-fn said<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(from).map(Some)
 }
 
 #[derive(Deserialize)]

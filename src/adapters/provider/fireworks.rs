@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, address, by_hand, keep, kept, only, pages, rfc3339},
+    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, address, by_hand, keep, kept, only, pages, rfc3339, said},
     speech,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     playbook::{Fault, Limits, SecretRef},
     ports::{
         Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider, Question,
-        Spoken, Traits, Wanted,
+        Spoken, Traits, Usage, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -74,6 +74,7 @@ pub const VENDOR: Vendor = Vendor {
             "that `prefix` is the beginning of the value: where it shows fewer than 8 characters, or two keys show the same, a value is nobody's",
             "what a deleted key is answered: 401 with code UNAUTHORIZED is taken for death, as for a key that never was",
             "how long a deleted key works (1 minute is assumed)",
+            "that the listing has `lastUsed`, and how late it is (1 hour is assumed): where it is left out, a rotation with `idle_for` ends held",
             "that the listing is paged: the reference says that it will be, and `totalSize` is believed",
         ],
         source: "https://docs.fireworks.ai/api-reference/create-api-key",
@@ -124,6 +125,9 @@ struct Key {
     expire_time: Option<String>,
     #[serde(default)]
     prefix: String,
+    /// None: nothing is said of it; none within: never.
+    #[serde(default, deserialize_with = "said")]
+    last_used: Option<Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -199,7 +203,7 @@ impl Provider for Fireworks {
             listed_within: Duration::from_secs(30),
             ready_within: Duration::from_secs(60),
             dead_within: Duration::from_secs(60),
-            usage_lag: Duration::ZERO,
+            usage_lag: Duration::from_secs(3600),
             quota: None,
         }
     }
@@ -223,7 +227,7 @@ impl Provider for Fireworks {
             name: Some(key.display_name),
             created_at: key.create_time.as_deref().and_then(rfc3339),
             expires_at: key.expire_time.as_deref().and_then(rfc3339),
-            last_used: None,
+            last_used: key.last_used.flatten().as_deref().and_then(rfc3339),
             enabled: true,
         };
         Ok(self.all().await?.into_iter().map(listed).collect())
@@ -277,12 +281,28 @@ impl Provider for Fireworks {
         Ok(kit::life(&wire::send(request).await?, DEAD))
     }
 
+    fn usage(&self) -> Option<&dyn Usage> {
+        Some(self)
+    }
+
     fn prompt(&self) -> Option<&dyn Prompt> {
         Some(self)
     }
 
     fn attributes(&self) -> Option<&dyn Attributes> {
         Some(self)
+    }
+}
+
+#[async_trait]
+impl Usage for Fireworks {
+    /// `lastUsed`; where Fireworks leaves it out, that is not "never".
+    async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
+        let unsaid = || Failure::unknown(format!("Fireworks does not say when key {key} was last used"));
+        match self.one(key).await?.last_used.ok_or_else(unsaid)? {
+            Some(text) => rfc3339(&text).map(Some).ok_or_else(unsaid),
+            None => Ok(None),
+        }
     }
 }
 

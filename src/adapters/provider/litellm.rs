@@ -6,7 +6,7 @@
 //! and ends the old value at a time of its own.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -18,11 +18,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, by_hand, pages, present, rfc3339},
+    kit::{self, Api, Dead, Manner, Rest, Sent, by_hand, pages, present, rfc3339},
+    litellm_spend,
+    litellm_terms::{Terms, unread},
     speech,
 };
 use crate::{
@@ -35,9 +37,9 @@ use crate::{
     playbook::{Fault, Limits, SecretRef},
     ports::{
         Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
-        Question, Spoken, Switch, Traits, Usage, Wanted,
+        Question, Spend, Spoken, Switch, Traits, Usage, Used, Wanted,
     },
-    protocol::{Bound, Bounds, Refusal},
+    protocol::{Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -68,6 +70,7 @@ pub const VENDOR: Vendor = Vendor {
         unconfirmed: &[
             "how long a deleted or blocked key works where several proxies cache keys (2 minutes are assumed: twice the default of 60 s)",
             "how late `last_active` is (5 minutes are assumed); a key that was used only before LiteLLM had it is told as never used",
+            "that the daily activity of a deleted key is told by its hash, and how late it is",
             "what is spent of a budget of one model or one of several windows: only the spend of the key itself is taken over",
         ],
         source: "https://docs.litellm.ai/docs/proxy/virtual_keys",
@@ -133,36 +136,6 @@ struct Deleted {
 /// Never issued or deleted; and what can be no key of LiteLLM at all. A blocked or expired key is told otherwise.
 const DEAD: &[Dead] =
     &[Dead::saying(401, "/error/type", "token_not_found_in_db"), Dead::saying(401, "/error/message", "expected to start with 'sk-'")];
-
-/// What goes into a create as it stands in the old key: rights, limits, owners, and what a proxy does with its requests.
-const KEPT: &[&str] = &[
-    "models",
-    "aliases",
-    "config",
-    "router_settings",
-    "user_id",
-    "team_id",
-    "agent_id",
-    "project_id",
-    "organization_id",
-    "permissions",
-    "metadata",
-    "max_parallel_requests",
-    "tpm_limit",
-    "rpm_limit",
-    "tpd_limit",
-    "max_budget",
-    "budget_duration",
-    "budget_id",
-    "model_max_budget",
-    "budget_fallbacks",
-    "allowed_cache_controls",
-    "allowed_routes",
-    "policies",
-    "access_group_ids",
-    "auto_rotate",
-    "rotation_interval",
-];
 
 /// Without these a reply is not read: their absence must not pass for "without limit".
 const NEEDED: &[&str] = &[
@@ -230,126 +203,6 @@ impl LiteLlm {
     async fn post(&self, path: &str, body: Value) -> Got<wire::Reply> {
         self.api.ask(Method::POST, path, Some(body)).await
     }
-}
-
-/// What a key is made with, and how long it lives.
-#[derive(Serialize, Deserialize)]
-struct Terms {
-    body: Map<String, Value>,
-    lives: Lifetime,
-}
-
-/// Where a key may hold credentials of others, say of where its calls are logged to (<https://docs.litellm.ai/docs/proxy/team_logging>).
-/// They go into a create, and nowhere else.
-const PRIVATE: &[(&str, Option<&str>)] =
-    &[("config", None), ("router_settings", None), ("metadata", Some("logging")), ("metadata", Some("callback_settings"))];
-
-/// What can be shown and written down; and the names of the rest.
-fn public(mut body: Map<String, Value>) -> (Map<String, Value>, Vec<String>) {
-    let mut private = Vec::new();
-    for (field, within) in PRIVATE {
-        let taken = match within {
-            None => body.remove(*field),
-            Some(name) => body.get_mut(*field).and_then(Value::as_object_mut).and_then(|fields| fields.remove(*name)),
-        };
-        if taken.is_some_and(|value| !empty(&value)) {
-            private.push(within.map_or_else(|| (*field).to_owned(), |name| format!("{field}.{name}")));
-        }
-    }
-    (body, private)
-}
-
-/// LiteLLM's word for "not set", in each kind.
-fn empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
-}
-
-impl Terms {
-    fn of(info: &Map<String, Value>) -> Got<Self> {
-        let filled = |name: &str| info.get(name).filter(|value| !empty(value)).cloned();
-        let mut body: Map<String, Value> = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), filled(name)?))).collect();
-        if let Some(Value::Array(mut windows)) = filled("budget_limits") {
-            windows.iter_mut().filter_map(Value::as_object_mut).for_each(|window| drop(window.remove("reset_at")));
-            body.insert("budget_limits".into(), windows.into());
-        }
-        if let Some(Value::Object(mut objects)) = filled("object_permission") {
-            objects.retain(|name, value| name != "object_permission_id" && !value.is_null());
-            body.insert("object_permission".into(), objects.into());
-        } else if filled("object_permission_id").is_some() {
-            return Err(unread("object_permission"));
-        }
-        if body.contains_key("max_budget")
-            && let Some(spent) = filled("spend")
-        {
-            body.insert("spend".into(), spent);
-        }
-        let time = |name: &str| info.get(name).and_then(Value::as_str);
-        let end = info.get("expires").filter(|end| !end.is_null()).map(|end| end.as_str().unwrap_or_default());
-        Ok(Self { body, lives: Lifetime::told(time("created_at"), end)? })
-    }
-
-    /// A monthly limit and a rate of the playbook take the place of the old key's.
-    fn limited(mut self, limits: &Limits) -> Self {
-        if let Some(most) = limits.monthly {
-            self.body.insert("max_budget".into(), most.into());
-            self.body.insert("budget_duration".into(), "1mo".into());
-        }
-        if let Some(rate) = limits.requests_per_minute {
-            self.body.insert("rpm_limit".into(), rate.into());
-        }
-        self
-    }
-
-    /// Budgets of different windows cannot be compared: each window is an attribute of its own. LiteLLM begins 30d and 1mo on the same days.
-    fn bounds(self, made: DateTime<Utc>) -> Got<Bounds> {
-        let (body, private) = public(self.body);
-        let has = |name: &str| body.get(name);
-        let most = |name: &str| match has(name) {
-            None => Ok(Bound::Most(None)),
-            Some(value) => value.as_f64().map(|most| Bound::Most(Some(most))).ok_or_else(|| unread(name)),
-        };
-        let only = |name: &str| match has(name) {
-            None => Ok(Bound::Only(None)),
-            Some(Value::Array(items)) => Ok(Bound::Only(Some(items.iter().map(text).collect::<BTreeSet<_>>()))),
-            Some(_) => Err(unread(name)),
-        };
-        let whole = |name: &str| Bound::Only(has(name).map(|value| BTreeSet::from([kit::sorted(value).to_string()])));
-        let is = |name: &str| Bound::Is(has(name).map_or_else(|| "none".into(), text));
-        let window = match has("budget_duration").and_then(Value::as_str) {
-            None => "in all",
-            Some("30d" | "1mo") => "1mo",
-            Some(other) => other,
-        };
-        let mut bounds =
-            Bounds::from([(format!("max_budget in USD ({window})"), most("max_budget")?), ("expires_at".into(), self.lives.bound(made))]);
-        for name in ["tpm_limit", "rpm_limit", "tpd_limit", "max_parallel_requests"] {
-            bounds.insert(name.into(), most(name)?);
-        }
-        for name in ["models", "allowed_routes", "access_group_ids", "allowed_cache_controls"] {
-            bounds.insert(name.into(), only(name)?);
-        }
-        for name in ["permissions", "object_permission", "model_max_budget", "budget_limits", "budget_id", "policies"] {
-            bounds.insert(name.into(), whole(name));
-        }
-        for name in ["team_id", "user_id", "organization_id", "project_id", "agent_id", "metadata"] {
-            bounds.insert(name.into(), is(name));
-        }
-        bounds.extend(private.into_iter().map(|name| (name, Bound::Is("not shown".into()))));
-        Ok(bounds)
-    }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| kit::sorted(value).to_string(), str::to_owned)
-}
-
-fn unread(name: &str) -> Failure {
-    Failure::unknown(format!("GET key/info of LiteLLM: `{name}` is not of the kind that is known"))
 }
 
 #[async_trait]
@@ -450,6 +303,10 @@ impl Provider for LiteLlm {
         Some(self)
     }
 
+    fn spend(&self) -> Option<&dyn Spend> {
+        Some(self)
+    }
+
     fn prompt(&self) -> Option<&dyn Prompt> {
         Some(self)
     }
@@ -484,6 +341,13 @@ impl Usage for LiteLlm {
 }
 
 #[async_trait]
+impl Spend for LiteLlm {
+    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Used> {
+        litellm_spend::since(&self.api, key, from).await
+    }
+}
+
+#[async_trait]
 impl Prompt for LiteLlm {
     async fn prompt(&self, credential: &Credential, question: &Question<'_>) -> Got<Spoken> {
         let request =
@@ -505,8 +369,6 @@ impl Attributes for LiteLlm {
     }
 
     async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        let Terms { body, lives } = self.terms(Some(Like::Key(key))).await?;
-        let (body, without) = public(body);
-        Ok(kit::keep(&Terms { body, lives })?.without(without))
+        self.terms(Some(Like::Key(key))).await?.kept()
     }
 }

@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, address, behind, by_hand, keep, kept, only, present, rfc3339},
+    kit::{self, Api, Dead, Manner, Rest, Sent, address, behind, by_hand, keep, kept, only, present, rfc3339, said},
     speech,
 };
 use crate::{
@@ -126,7 +126,7 @@ struct Key {
     created_at: Option<String>,
     #[serde(deserialize_with = "present")]
     expiration_date: Option<String>,
-    #[serde(default, deserialize_with = "told")]
+    #[serde(default, deserialize_with = "said")]
     last_used: Option<Option<String>>,
     #[serde(default)]
     workspace_id: Option<String>,
@@ -141,11 +141,6 @@ struct Created {
     created_at: Option<String>,
     #[serde(default)]
     expiration_date: Option<String>,
-}
-
-/// Null is told, too; a field that is missing is not.
-fn told<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(from).map(Some)
 }
 
 /// A day, as the first moment of it: whether a key works on its last day is not said.

@@ -14,6 +14,8 @@ pub mod http;
 mod iam_user;
 pub mod kit;
 pub mod litellm;
+mod litellm_spend;
+mod litellm_terms;
 pub mod mistral;
 pub mod openai;
 pub mod openai_admin;

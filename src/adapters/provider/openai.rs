@@ -30,7 +30,7 @@ use crate::{
     },
     ids::{Identity, KeyId},
     playbook::{Fault, SecretRef},
-    ports::{ByHand, Credential, Failure, Got, Guard, Life, Listed, Minted, Problem, Prompt, Provider, Traits, Usage, Used, Wanted},
+    ports::{ByHand, Credential, Failure, Got, Guard, Life, Listed, Minted, Problem, Prompt, Provider, Spend, Traits, Usage, Used, Wanted},
     protocol::Refusal,
     rotation::Tombstone,
     secret::Secret,
@@ -217,6 +217,10 @@ impl Provider for OpenAi {
         Some(self)
     }
 
+    fn spend(&self) -> Option<&dyn Spend> {
+        Some(self)
+    }
+
     fn prompt(&self) -> Option<&dyn Prompt> {
         Some(&self.project)
     }
@@ -237,19 +241,18 @@ impl Usage for OpenAi {
         }
         Ok(its.filter_map(|listed| listed.last_used_at).max().and_then(seconds))
     }
+}
 
-    fn spends(&self) -> bool {
-        true
-    }
-
+#[async_trait]
+impl Spend for OpenAi {
     /// Its completions, by the API keys that the account has or had when this process last listed them.
-    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Option<Used>> {
+    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Used> {
         self.keys().await?;
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(key.as_str()).cloned();
         let Some(keys) = seen else {
             let what = format!("OpenAI tells usage by API key, and those of service account {key} went with it");
             return Err(Failure::refused(Refusal::Gone, None, what));
         };
-        Ok(Some(openai_usage::used(&self.project.api, &Vec::from_iter(keys), from).await?))
+        openai_usage::used(&self.project.api, &Vec::from_iter(keys), from).await
     }
 }

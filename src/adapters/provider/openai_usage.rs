@@ -5,11 +5,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::kit::{self, Api};
+use super::kit::{self, Api, day, micro};
 use crate::{
     adapters::wire,
     ports::{Failure, Got, Used},
@@ -75,7 +75,7 @@ pub(super) async fn used(api: &Api, keys: &[String], from: DateTime<Utc>) -> Got
 
 /// In millionths of a US dollar, and since when.
 async fn cost(api: &Api, keys: &[String], from: DateTime<Utc>) -> Got<(u64, DateTime<Utc>)> {
-    let day = from.date_naive().and_time(NaiveTime::MIN).and_utc();
+    let day = day(from);
     let costs = format!("costs?start_time={}&bucket_width=1d&limit={DAYS}", day.timestamp());
     let (results, _) = buckets::<Costs>(api, &costs, keys).await?;
     let mut sum = 0.0;
@@ -87,9 +87,7 @@ async fn cost(api: &Api, keys: &[String], from: DateTime<Utc>) -> Got<(u64, Date
             sum += result.amount.value;
         }
     }
-    // Saturates, and takes a credit for nothing.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of money, rounded")]
-    Ok(((sum * 1e6).round() as u64, day))
+    Ok((micro(sum), day))
 }
 
 /// All results for these keys, over all buckets and pages; and the last answer's time.

@@ -26,7 +26,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, SecretRef},
     ports::{
-        ByHand, ByPerson, Credential, Failure, Got, Guard, Life, Listed, Minted, Problem, Prompt, Provider, Traits, Usage, Used, Wanted,
+        ByHand, ByPerson, Credential, Failure, Got, Guard, Life, Listed, Minted, Problem, Prompt, Provider, Spend, Traits, Usage, Used,
+        Wanted,
     },
     protocol::Refusal,
     rotation::Tombstone,
@@ -169,6 +170,10 @@ impl Provider for OpenAiUser {
         Some(self)
     }
 
+    fn spend(&self) -> Option<&dyn Spend> {
+        Some(self)
+    }
+
     fn prompt(&self) -> Option<&dyn Prompt> {
         Some(&self.project)
     }
@@ -202,13 +207,12 @@ impl Usage for OpenAiUser {
             false => Err(Failure::refused(Refusal::Gone, None, format!("OpenAI answered with another key than {key}"))),
         }
     }
+}
 
-    fn spends(&self) -> bool {
-        true
-    }
-
+#[async_trait]
+impl Spend for OpenAiUser {
     /// Its completions, also after its end: they are told by its id.
-    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Option<Used>> {
-        Ok(Some(openai_usage::used(&self.project.api, &[key.as_str().to_owned()], from).await?))
+    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Used> {
+        openai_usage::used(&self.project.api, &[key.as_str().to_owned()], from).await
     }
 }

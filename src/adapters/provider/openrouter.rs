@@ -5,14 +5,14 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, behind, by_hand, full_pages, only, present, rfc3339},
+    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, behind, by_hand, day, full_pages, micro, only, present, rfc3339},
     speech,
 };
 use crate::{
@@ -24,8 +24,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Counter, Credential, Enforces, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
-        Question, Spoken, Switch, Traits, Wanted,
+        Ambiguity, Attributes, ByHand, Counter, Credential, Enforces, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt,
+        Provider, Question, Spend, Spoken, Switch, Traits, Used, Wanted,
     },
     protocol::{Bound, Bounds},
     rotation::Tombstone,
@@ -62,6 +62,7 @@ pub const VENDOR: Vendor = Vendor {
         unconfirmed: &[
             "that `hash` is the SHA-256 of the key: where it is not, the redacted `label` is the proof",
             "how long a deleted key works (1 minute is assumed), and how late `usage` is (5 minutes are assumed)",
+            "that the activity of a deleted key is told by its hash; what a leaked key was used for today is told tomorrow",
         ],
         source: "https://openrouter.ai/docs/api/api-reference/api-keys",
         sample: include_str!("../../../playbooks/openrouter.yaml"),
@@ -325,6 +326,10 @@ impl Provider for OpenRouter {
         Some(self)
     }
 
+    fn spend(&self) -> Option<&dyn Spend> {
+        Some(self)
+    }
+
     fn counter(&self) -> Option<&dyn Counter> {
         Some(self)
     }
@@ -356,6 +361,52 @@ impl Counter for OpenRouter {
     async fn reading(&self, key: &KeyId) -> Got<u64> {
         let key = self.one(key).await?;
         Ok(((key.usage + key.byok_usage) * 1e9).round() as u64)
+    }
+}
+
+/// A day of one model at one provider.
+#[derive(Deserialize)]
+struct Activity {
+    date: String,
+    usage: f64,
+    #[serde(default)]
+    byok_usage_inference: f64,
+    requests: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+}
+
+#[derive(Deserialize)]
+struct Activities {
+    data: Vec<Activity>,
+}
+
+#[async_trait]
+impl Spend for OpenRouter {
+    /// `GET /activity`: the last 30 UTC days that are over, also of a key that is gone.
+    async fn since(&self, key: &KeyId, from: DateTime<Utc>) -> Got<Used> {
+        let all: Activities = self.api.get(&format!("/activity?api_key_hash={}", wire::segment(key.as_str())?)).await?;
+        let first = day(from);
+        let mut used = Used {
+            counted: "days that are over".into(),
+            counted_from: Some(first),
+            cost_from: Some(first),
+            as_of: Utc::now(),
+            ..Used::default()
+        };
+        for row in all.data {
+            // Some answers have a time of day, too.
+            let on = row.date.get(..10).and_then(|date| date.parse::<NaiveDate>().ok());
+            let on = on.ok_or_else(|| Failure::unknown("GET activity of OpenRouter: a day that is none"))?;
+            if on >= first.date_naive() {
+                let add = |sum: &mut Option<u64>, more: u64| *sum = Some(sum.unwrap_or_default().saturating_add(more));
+                add(&mut used.requests, row.requests);
+                add(&mut used.input_tokens, row.prompt_tokens);
+                add(&mut used.output_tokens, row.completion_tokens);
+                add(&mut used.micro_usd, micro(row.usage + row.byok_usage_inference));
+            }
+        }
+        Ok(used)
     }
 }
 

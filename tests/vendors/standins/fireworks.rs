@@ -90,6 +90,6 @@ fn shown(key: &Key) -> Value {
     let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
     json!({
         "keyId": key.id, "displayName": key.name, "key": "", "createTime": time(key.made), "secure": true, "email": "inference@acme.example",
-        "prefix": &key.value[..12], "expireTime": key.expires.map(time),
+        "prefix": &key.value[..12], "expireTime": key.expires.map(time), "lastUsed": key.used.map(time),
     })
 }

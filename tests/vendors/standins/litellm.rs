@@ -124,6 +124,7 @@ pub fn answer(keys: &mut Keys, call: &Call) -> Answer {
                 None => error(StatusCode::NOT_FOUND, "not_found_error", "Key not found in database", Some("key")),
             }
         }
+        ("GET", ["user", "daily", "activity"]) => activity(keys, call),
         ("POST", ["key", "generate"]) => generate(keys, call),
         ("POST", ["key", "delete"]) => {
             let ids: Vec<&str> = call.body["keys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -198,6 +199,22 @@ fn listing(keys: &Keys, call: &Call) -> Answer {
     let rows: Vec<Value> = listed.iter().skip((page - 1) * size).take(size).map(shown).collect();
     (StatusCode::OK, json!({ "keys": rows, "total_count": listed.len(), "current_page": page, "total_pages": listed.len().div_ceil(size) }))
         .into()
+}
+
+/// Days of a key, also of one that is gone. A page ends where it is full, so that one day may stand on two.
+fn activity(keys: &Keys, call: &Call) -> Answer {
+    let asked = |name: &str| call.query.get(name).map(String::as_str).unwrap_or_default();
+    let (Ok(page), first, last) = (asked("page").parse::<usize>(), asked("start_date"), asked("end_date")) else {
+        return error(StatusCode::UNPROCESSABLE_ENTITY, "bad_request_error", "page", None);
+    };
+    let key = keys.all.iter().find(|key| key.id == asked("api_key"));
+    let rows = key.and_then(|key| key.more["activity"].as_array()).into_iter().flatten();
+    let within = |row: &&Value| row["date"].as_str().is_some_and(|date| first <= date && date <= last);
+    let rows: Vec<&Value> = rows.filter(within).collect();
+    let shown: Vec<&&Value> = rows.iter().skip((page - 1) * 2).take(2).collect();
+    let pages = rows.len().div_ceil(2);
+    let place = json!({ "page": page, "total_pages": pages, "has_more": page < pages });
+    (StatusCode::OK, json!({ "results": shown, "metadata": place })).into()
 }
 
 /// A row of the table of keys.

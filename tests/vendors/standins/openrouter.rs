@@ -52,6 +52,12 @@ fn answer(keys: &mut Keys, call: &Call) -> Answer {
         ("POST", ["api", "v1", "chat", "completions"]) if keys.call(bearer) => super::completion(call),
         (_, ["api", "v1", "key"] | ["api", "v1", "chat", "completions"]) => error(StatusCode::UNAUTHORIZED, "User not found."),
         _ if bearer != ADMIN => error(StatusCode::UNAUTHORIZED, "Invalid API key"),
+        // The days of a key that is gone are told, too.
+        ("GET", ["api", "v1", "activity"]) => {
+            let of = |key: &&Key| call.query.get("api_key_hash").is_none_or(|hash| *hash == key.id);
+            let rows = keys.all.iter().filter(of).filter_map(|key| key.more["activity"].as_array()).flatten();
+            (StatusCode::OK, json!({ "data": rows.collect::<Vec<_>>() })).into()
+        }
         ("GET", ["api", "v1", "keys"]) => {
             let offset = call.query.get("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
             let off = call.query.get("include_disabled").is_some_and(|flag| flag == "true");

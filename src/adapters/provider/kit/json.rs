@@ -11,6 +11,14 @@ pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Resul
     Option::deserialize(from)
 }
 
+/// For a field that may be missing: null is told, too, and a field that is not there is not. None: nothing was said of it.
+///
+/// # Errors
+/// Where it is of another kind.
+pub fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
 /// The same value with its fields in one order, so that equal values are equal texts.
 pub fn sorted(value: &Value) -> Value {
     match value {

@@ -3,9 +3,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    ports::{Failure, Got},
+    ports::{Failure, Got, Kept},
     protocol::Refusal,
-    record::Kept,
 };
 
 /// An adapter's terms, for the journal: they must hold nothing secret.

@@ -11,6 +11,7 @@ mod kept;
 mod key;
 mod life;
 mod login;
+mod money;
 mod pages;
 mod proof;
 mod time;
@@ -20,12 +21,13 @@ pub use self::{
     by_hand::{Rest, by_hand, revoked_by_hand},
     by_person::{by_a_person, digest_id, made_by_hand},
     entra::Entra,
-    json::{present, sorted},
+    json::{present, said, sorted},
     kept::{keep, kept},
     key::in_header,
     life::{Dead, deleted, life, says},
     login::{Basic, Login, Sent},
+    money::micro,
     pages::{full_pages, pages},
     proof::{address, behind, fitting, only, shown},
-    time::{Lifetime, rfc2822, rfc3339, seconds},
+    time::{Lifetime, day, rfc2822, rfc3339, seconds},
 };

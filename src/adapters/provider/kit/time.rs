@@ -1,6 +1,6 @@
 //! Times as vendors write them.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,6 +21,11 @@ pub fn rfc3339(text: &str) -> Option<DateTime<Utc>> {
 /// RFC 2822 text: `Mon, 13 Jun 2016 22:50:08 +0000`.
 pub fn rfc2822(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(text).ok().map(|time| time.with_timezone(&Utc))
+}
+
+/// The beginning of its day, in UTC.
+pub fn day(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.date_naive().and_time(NaiveTime::MIN).and_utc()
 }
 
 /// How long a key lives, from its making to its end.
