@@ -171,7 +171,7 @@ fn facts(card: &Card) -> Vec<(&'static str, String)> {
         ("a key is made", can.made.into()),
         ("… and revoked", can.revoked.into()),
         ("switched off, undoable", can.disable.into()),
-        ("brought back, deleted", can.undelete),
+        ("deleted, undoable", can.undelete),
         ("last use is told", can.used.into()),
         ("… this late", can.lag),
         ("use and cost of a leak", can.spend.into()),
