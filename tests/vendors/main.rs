@@ -2,6 +2,7 @@
 //! what a year's change of its replies does. To add a vendor: its stand-in in `standins/`, and its line in [`vendors!`].
 
 mod changes;
+mod clouds;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;

@@ -11,7 +11,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use keyroll::{
     adapters::{Ctx, registry::Registry, wire::Wire},
     ids::KeyId,
-    playbook::{Block, SecretRef, Seg, Source},
+    playbook::{self, Block, SecretRef, Seg, Source},
     ports::{Credential, Failure, Got, Minted, Provider, Secrets, Wanted},
     protocol::Refusal,
     sandbox::server::{Answer, Call, Fault, Server, Standin},
@@ -237,14 +237,19 @@ impl Bench {
 
 /// Builds a provider as `validate` and `run` do.
 pub fn build(vendor: &Vendor, url: &str) -> Arc<dyn Provider> {
-    let block: String = (vendor.block)(url, "env:ADMIN").lines().map(|line| format!("    {line}\n")).collect();
-    let source = Source { name: "test.yaml".into(), text: format!("provider:\n  {}:\n{block}", vendor.name) };
-    let path = vec![Seg::Key("provider".into()), Seg::Key(vendor.name.into())];
-    let block = Block { kind: vendor.name.into(), path, source: Arc::new(source) };
+    built(vendor.name, &(vendor.block)(url, "env:ADMIN")).unwrap_or_else(|fault| panic!("{}: {}", vendor.name, fault.what))
+}
+
+/// The same of a block, or what is wrong with it.
+pub fn built(name: &str, block: &str) -> Result<Arc<dyn Provider>, playbook::Fault> {
+    let block: String = block.lines().map(|line| format!("    {line}\n")).collect();
+    let source = Source { name: "test.yaml".into(), text: format!("provider:\n  {name}:\n{block}") };
+    let path = vec![Seg::Key("provider".into()), Seg::Key(name.into())];
+    let block = Block { kind: name.into(), path, source: Arc::new(source) };
     let ctx = Ctx { secrets: Arc::new(OneSecret), wire: Wire::new().expect("TLS") };
     let known = Registry::builtin().providers;
-    let known = known.iter().find(|known| known.kind.name == vendor.name).expect("a known provider");
-    (known.kind.build)(&block, &ctx).unwrap_or_else(|fault| panic!("{}: {}", vendor.name, fault.what))
+    let known = known.iter().find(|known| known.kind.name == name).expect("a known provider");
+    (known.kind.build)(&block, &ctx)
 }
 
 #[async_trait]

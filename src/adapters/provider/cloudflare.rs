@@ -390,7 +390,7 @@ impl Provider for Cloudflare {
 
 #[async_trait]
 impl Switch for Cloudflare {
-    /// A PUT writes the whole token: what is left out would be gone.
+    /// A PUT writes the whole token: what is left out would be gone. An answer that is no word of Cloudflare's is unknown.
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
         let token = self.one(key).await.map_err(before_effect)?;
         let unread = || before_effect(Failure::unknown("when the token ends by itself cannot be read, and it must be written back"));
@@ -398,7 +398,11 @@ impl Switch for Cloudflare {
         let Token { name, policies, condition, not_before, .. } = token;
         let mut body = Terms { policies, condition, not_before, lives: Lifetime::ENDLESS }.body(&name, end);
         body["status"] = if on { ACTIVE } else { "disabled" }.into();
-        self.api.ask(Method::PUT, &format!("{}/{}", self.tokens, wire::segment(key.as_str())?), Some(body)).await.map(drop)
+        let reply = self.api.ask(Method::PUT, &format!("{}/{}", self.tokens, wire::segment(key.as_str())?), Some(body)).await?;
+        match reply.json::<Value>()?.pointer("/success") {
+            Some(Value::Bool(true)) => Ok(()),
+            _ => Err(reply.unlike("no word of success")),
+        }
     }
 }
 

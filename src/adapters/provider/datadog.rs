@@ -7,15 +7,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use reqwest::{
-    Method,
-    header::{HeaderMap, HeaderValue},
-};
+use reqwest::{Method, header::HeaderMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::kit::{Api, Dead, Manner, Rest, Sent, by_hand, full_pages, keep, kept, life, only, rfc3339};
+use super::kit::{Api, Dead, Manner, Rest, Sent, by_hand, full_pages, in_header, keep, kept, life, only, rfc3339};
 use crate::{
     adapters::{
         Ctx,
@@ -204,7 +201,7 @@ impl Datadog {
             return Ok(None);
         }
         let request = self.api.work(Method::GET, &format!("{}/api/v2/validate", self.api.base));
-        let reply = wire::send(request.header("dd-api-key", credential.secret.reveal())).await?;
+        let reply = wire::send(request.header("dd-api-key", in_header(&credential.secret)?)).await?;
         let told: Option<Value> = reply.status.is_success().then(|| reply.json().ok()).flatten();
         Ok(told.and_then(|told| told.pointer("/data/attributes/api_key_id").and_then(Value::as_str).map(str::to_owned)))
     }
@@ -305,7 +302,8 @@ impl Provider for Datadog {
             return Ok(known(&id).map(|id| (id, "Datadog says that this value has this id".to_owned())));
         }
         let keys = self.all().await?;
-        let ends = |key: &&Key| key.attributes.last4.len() == 4 && credential.secret.reveal().ends_with(&key.attributes.last4);
+        let value = credential.secret.reveal();
+        let ends = |key: &&Key| key.attributes.last4.len() == 4 && value.len() > 4 && value.ends_with(&key.attributes.last4);
         let key = only(&keys, ends);
         Ok(key.and_then(|key| Some((known(&key.id)?, format!("of the listed keys only this one ends in {}", key.attributes.last4)))))
     }
@@ -348,7 +346,7 @@ impl Provider for Datadog {
         let own = self.api.headers().await?;
         let mut keys = own.clone();
         let name = if self.keys == Keys::Api { "dd-api-key" } else { "dd-application-key" };
-        let Ok(value) = HeaderValue::from_str(credential.secret.reveal()) else { return Ok(Life::Unclear) };
+        let Ok(value) = in_header(&credential.secret) else { return Ok(Life::Unclear) };
         keys.insert(name, value);
         let life = life(&self.tried(keys).await?, REFUSED);
         let compared = life == Life::Dead && !self.tried(own).await?.status.is_success();

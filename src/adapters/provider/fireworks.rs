@@ -163,15 +163,13 @@ impl Fireworks {
         let page = |token: Option<String>| async move {
             let token = token.as_deref().map(wire::segment).transpose()?.map(|token| format!("&pageToken={token}"));
             let page: Page = self.api.get(&format!("{}?pageSize=100{}", self.keys, token.unwrap_or_default())).await?;
-            let total = page.total_size;
-            let items = page.api_keys.into_iter().map(|key| (total, key)).collect();
-            Ok((items, page.next_page_token.filter(|token| !token.is_empty())))
+            Ok((vec![(page.total_size, page.api_keys)], page.next_page_token.filter(|token| !token.is_empty())))
         };
-        let keys = pages("GET apiKeys of Fireworks", page).await?;
-        match keys.first() {
-            Some((total, _)) if *total > keys.len() => Err(Failure::unknown("GET apiKeys of Fireworks: fewer than it counts")),
-            _ => Ok(keys.into_iter().map(|(_, key)| key).collect()),
-        }
+        let pages = pages("GET apiKeys of Fireworks", page).await?;
+        // A page without keys counts them, too.
+        let total = pages.first().map_or(0, |(total, _)| *total);
+        let keys: Vec<Key> = pages.into_iter().flat_map(|(_, keys)| keys).collect();
+        if total > keys.len() { Err(Failure::unknown("GET apiKeys of Fireworks: fewer than it counts")) } else { Ok(keys) }
     }
 
     /// Fireworks shows keys only in their listing.
