@@ -10,6 +10,7 @@ mod provider_faults;
 mod provider_http;
 mod provider_openai;
 mod provider_openai_admin;
+mod provider_openai_told;
 mod secrets;
 mod store;
 mod store_file;

@@ -34,11 +34,16 @@ pub const OWN: &str = "vault:secret/ops/openai-admin#admin_key";
 
 /// Builds a provider as `validate` and `run` do.
 pub fn build(kind: &str, block: &str, admin: &Secret) -> Result<Arc<dyn Provider>, Fault> {
+    build_with(kind, block, Arc::new(OneSecret(admin.duplicate())))
+}
+
+/// The same with secrets that are the test's own.
+pub fn build_with(kind: &str, block: &str, secrets: Arc<dyn Secrets>) -> Result<Arc<dyn Provider>, Fault> {
     let indented: String = block.lines().map(|line| format!("    {line}\n")).collect();
     let source = Source { name: "test.yaml".into(), text: format!("provider:\n  {kind}:\n{indented}") };
     let path = vec![Seg::Key("provider".into()), Seg::Key(kind.into())];
     let block = Block { kind: kind.into(), path, source: Arc::new(source) };
-    let ctx = Ctx { secrets: Arc::new(OneSecret(admin.duplicate())), wire: Wire::new().expect("TLS") };
+    let ctx = Ctx { secrets, wire: Wire::new().expect("TLS") };
     let kinds = Registry::builtin().providers;
     let vendor = kinds.iter().find(|known| known.kind.name == kind).expect("a known provider");
     (vendor.kind.build)(&block, &ctx)

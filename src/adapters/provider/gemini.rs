@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    kit::{Api, Dead, Manner, Sent, address, keep, kept, life, pages, rfc3339},
+    kit::{Api, Dead, Manner, Sent, address, in_header, keep, kept, life, pages, rfc3339, sorted},
     speech,
 };
 use crate::{
@@ -204,7 +204,7 @@ impl Gemini {
             return Err(Fault::new("`services` is empty, and a key without services may call every one")
                 .instead("services: [generativelanguage.googleapis.com]"));
         }
-        let project = wire::segment(&config.project).map_err(|failure| Fault::new(failure.what))?;
+        let project = wire::segment(&config.project).map_err(|_| Fault::new("`project` is no id").instead("the project's id or number"))?;
         let targets: Vec<Value> = config.services.iter().map(|service| json!({ "service": service })).collect();
         let restrictions = Some(BTreeMap::from([("apiTargets".into(), targets.into())]));
         Ok(Self {
@@ -266,8 +266,8 @@ impl Gemini {
         tokio::time::timeout(OPERATION, whole).await.map_err(late)?
     }
 
-    fn work(&self, method: Method, path: &str, credential: &Credential) -> reqwest::RequestBuilder {
-        self.api.work(method, &format!("{}{path}", self.gemini)).header("x-goog-api-key", credential.secret.reveal())
+    fn work(&self, method: Method, path: &str, credential: &Credential) -> Got<reqwest::RequestBuilder> {
+        Ok(self.api.work(method, &format!("{}{path}", self.gemini)).header("x-goog-api-key", in_header(&credential.secret)?))
     }
 }
 
@@ -301,7 +301,7 @@ impl Terms {
         fn allowed(value: &Value, into: &mut BTreeSet<String>) {
             match value {
                 Value::Array(items) => {
-                    into.extend(items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)));
+                    into.extend(items.iter().map(|item| item.as_str().map_or_else(|| sorted(item).to_string(), str::to_owned)));
                 }
                 Value::Object(fields) => fields.values().for_each(|value| allowed(value, into)),
                 other => drop(into.insert(other.to_string())),
@@ -443,7 +443,7 @@ impl Provider for Gemini {
 
     /// `GET /models`, one of them.
     async fn probe(&self, credential: &Credential) -> Got<Life> {
-        let reply = wire::send(self.work(Method::GET, "/models?pageSize=1", credential)).await?;
+        let reply = wire::send(self.work(Method::GET, "/models?pageSize=1", credential)?).await?;
         Ok(life(&reply, dead(credential)))
     }
 
@@ -461,7 +461,7 @@ impl Prompt for Gemini {
     async fn prompt(&self, credential: &Credential, question: &Question<'_>) -> Got<Spoken> {
         let model = wire::segment(question.model.trim_start_matches("models/"))?;
         let path = format!("/models/{model}{}", speech::verb(question));
-        speech::gemini(self.work(Method::POST, &path, credential), question, dead(credential)).await
+        speech::gemini(self.work(Method::POST, &path, credential)?, question, dead(credential)).await
     }
 }
 

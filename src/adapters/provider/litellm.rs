@@ -129,6 +129,12 @@ struct Created {
 }
 
 #[derive(Deserialize)]
+struct Switched {
+    #[serde(deserialize_with = "present")]
+    blocked: Option<bool>,
+}
+
+#[derive(Deserialize)]
 struct Deleted {
     deleted_keys: Vec<String>,
 }
@@ -324,7 +330,11 @@ impl Provider for LiteLlm {
 impl Switch for LiteLlm {
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
         let path = if on { "/key/unblock" } else { "/key/block" };
-        self.post(path, json!({ "key": key.as_str() })).await.map(drop)
+        let changed: Switched = self.post(path, json!({ "key": key.as_str() })).await?.json()?;
+        match (changed.blocked == Some(true)) != on {
+            true => Ok(()),
+            false => Err(Failure::unknown(format!("POST {path} of LiteLLM: the answer does not say that the key is switched so"))),
+        }
     }
 }
 

@@ -120,14 +120,16 @@ impl OpenAiAdmin {
         self.api.explained(wire::send(request).await?)
     }
 
-    async fn one(&self, key: &Secret, id: &str) -> Got<AdminKey> {
-        self.ask_as(key, Method::GET, &format!("{KEYS}/{id}"), None).await?.json()
+    async fn one(&self, key: &Secret, id: &KeyId) -> Got<AdminKey> {
+        let path = format!("{KEYS}/{}", wire::segment(id.as_str())?);
+        let told: AdminKey = self.ask_as(key, Method::GET, &path, None).await?.json()?;
+        if told.id == id.as_str() { Ok(told) } else { Err(Failure::unknown(format!("OpenAI answered with another key than {id}"))) }
     }
 
     /// For how many seconds a key is made that is like this one: as many as it lived itself from its creation; none: for ever.
     async fn lifetime(&self, like: Option<Like<'_>>, key: &Secret) -> Got<Option<i64>> {
         let like = match like {
-            Some(Like::Key(id)) => self.one(key, &wire::segment(id.as_str())?).await?,
+            Some(Like::Key(id)) => self.one(key, id).await?,
             Some(Like::Gone(seconds)) => return kit::kept(seconds),
             None => return Ok(None),
         };
@@ -226,7 +228,7 @@ impl Provider for OpenAiAdmin {
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let id = wire::segment(tombstone.key().as_str())?;
         let admin = self.key().await?;
-        let listed = self.one(&admin, &id).await.map_err(before_effect)?;
+        let listed = self.one(&admin, tombstone.key()).await.map_err(before_effect)?;
         self.not_with_itself(&listed, &admin)?;
         let reply = self.ask_as(&admin, Method::DELETE, &format!("{KEYS}/{id}"), None).await?;
         kit::deleted(&reply, "/deleted", &format!("admin key {id}"))
@@ -266,7 +268,7 @@ impl Provider for OpenAiAdmin {
 #[async_trait]
 impl Attributes for OpenAiAdmin {
     async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        let key = self.one(&self.key().await?, &wire::segment(key.as_str())?).await?;
+        let key = self.one(&self.key().await?, key).await?;
         Ok(Bounds::from([("expires_at".into(), Bound::Until(key.expires_at))]))
     }
 
@@ -289,7 +291,6 @@ impl Usage for OpenAiAdmin {
     /// `last_used_at`. It shows keyroll's own calls too: before the promote on the old key, from then on, the new one. So it proves
     /// that nobody uses the old key, and not that anybody else uses the new one.
     async fn last_used(&self, key: &KeyId) -> Got<Option<DateTime<Utc>>> {
-        let id = wire::segment(key.as_str())?;
-        Ok(self.one(&self.key().await?, &id).await?.last_used_at.and_then(seconds))
+        Ok(self.one(&self.key().await?, key).await?.last_used_at.and_then(seconds))
     }
 }

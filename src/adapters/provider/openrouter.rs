@@ -162,7 +162,8 @@ impl OpenRouter {
     }
 
     async fn one(&self, key: &KeyId) -> Got<Key> {
-        Ok(self.api.get::<One>(&format!("/keys/{}", wire::segment(key.as_str())?)).await?.data)
+        let told = self.api.get::<One>(&format!("/keys/{}", wire::segment(key.as_str())?)).await?.data;
+        if told.hash == key.as_str() { Ok(told) } else { Err(Failure::unknown(format!("OpenRouter answered with another key than {key}"))) }
     }
 
     async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
@@ -174,8 +175,9 @@ impl OpenRouter {
         Ok(Terms { workspace: terms.workspace.or_else(|| self.workspace.clone()), ..terms })
     }
 
-    async fn patch(&self, key: &KeyId, change: serde_json::Value) -> Got<()> {
-        self.api.ask(Method::PATCH, &format!("/keys/{}", wire::segment(key.as_str())?), Some(change)).await.map(drop)
+    async fn patch(&self, key: &KeyId, change: serde_json::Value) -> Got<Key> {
+        let reply = self.api.ask(Method::PATCH, &format!("/keys/{}", wire::segment(key.as_str())?), Some(change)).await?;
+        Ok(reply.json::<One>()?.data)
     }
 }
 
@@ -350,7 +352,10 @@ impl Provider for OpenRouter {
 #[async_trait]
 impl Switch for OpenRouter {
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
-        self.patch(key, json!({ "disabled": !on })).await
+        match self.patch(key, json!({ "disabled": !on })).await?.disabled != on {
+            true => Ok(()),
+            false => Err(Failure::unknown("PATCH keys of OpenRouter: the answer does not say that the key is switched so")),
+        }
     }
 }
 

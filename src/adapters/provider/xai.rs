@@ -159,6 +159,11 @@ struct Created {
     expire_time: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Switched {
+    disabled: Flag,
+}
+
 /// What a key is told of itself.
 #[derive(Deserialize)]
 struct Itself {
@@ -343,10 +348,11 @@ impl Provider for Xai {
         })
     }
 
-    /// Its answer is empty: the listing and the probe tell the rest.
+    /// Its answer is empty: the listing and the probe tell the rest. A page in its place is none.
     async fn delete(&self, tombstone: &Tombstone) -> Got<()> {
         let id = wire::segment(tombstone.key().as_str())?;
-        self.api.ask(Method::DELETE, &format!("/auth/api-keys/{id}"), None).await.map(drop)
+        let reply = self.api.ask(Method::DELETE, &format!("/auth/api-keys/{id}"), None).await?;
+        if reply.body.is_empty() { Ok(()) } else { reply.json::<Map<String, Value>>().map(drop) }
     }
 
     fn by_hand(&self, key: Option<&KeyId>) -> ByHand {
@@ -396,7 +402,11 @@ impl Provider for Xai {
 impl Switch for Xai {
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
         let change: Value = json!({ "apiKey": { "disabled": !on }, "fieldMask": "disabled" });
-        self.api.ask(Method::PUT, &format!("/auth/api-keys/{}", wire::segment(key.as_str())?), Some(change)).await.map(drop)
+        let reply = self.api.ask(Method::PUT, &format!("/auth/api-keys/{}", wire::segment(key.as_str())?), Some(change)).await?;
+        match reply.json::<Switched>()?.disabled.set() != on {
+            true => Ok(()),
+            false => Err(Failure::unknown("PUT api-keys of xAI: the answer does not say that the key is switched so")),
+        }
     }
 }
 

@@ -21,7 +21,8 @@ pub fn vendor() -> Vendor {
         delete: ("DELETE", "/api/v1/keys/*"),
         list: ("GET", "/api/v1/keys"),
         probe: ("GET", "/api/v1/key"),
-        unclear: &[402, 403, 404, 429, 500, 503],
+        // 401 means death only with its code.
+        unclear: &[400, 401, 402, 403, 404, 429, 500, 503],
         model: "openai/gpt-4o-mini",
         page: 100,
         seeds: 103,
@@ -61,7 +62,9 @@ fn answer(keys: &mut Keys, call: &Call) -> Answer {
         ("GET", ["api", "v1", "keys"]) => {
             let offset = call.query.get("offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
             let off = call.query.get("include_disabled").is_some_and(|flag| flag == "true");
+            let within = call.query.get("workspace_id");
             let listed = keys.listed().into_iter().filter(|key| off || key.enabled);
+            let listed = listed.filter(|key| within.is_none_or(|id| key.more["workspace_id"] == id.as_str()));
             (StatusCode::OK, json!({ "data": listed.skip(offset).take(keys.page).map(shown).collect::<Vec<_>>() })).into()
         }
         ("POST", ["api", "v1", "keys"]) => {
