@@ -7,6 +7,7 @@ mod clouds;
 mod common;
 mod faults;
 mod frames;
+mod hands;
 mod models;
 #[path = "../contracts/openai_spec.rs"]
 mod openai_spec;

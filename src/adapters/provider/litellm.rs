@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, by_hand, pages, present, rfc3339},
+    kit::{self, Api, Dead, Manner, Rest, Sent, by_hand, pages, present, rfc3339, said},
     litellm_spend,
     litellm_terms::{Terms, unread},
     speech,
@@ -31,7 +31,7 @@ use crate::{
     adapters::{
         Ctx,
         kind::{Facts, Kind, Vendor},
-        wire::{self, before_effect},
+        wire::{self, after_effect, before_effect},
     },
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
@@ -130,8 +130,8 @@ struct Created {
 
 #[derive(Deserialize)]
 struct Switched {
-    #[serde(deserialize_with = "present")]
-    blocked: Option<bool>,
+    #[serde(default, deserialize_with = "said")]
+    blocked: Option<Option<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -330,11 +330,12 @@ impl Provider for LiteLlm {
 impl Switch for LiteLlm {
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
         let path = if on { "/key/unblock" } else { "/key/block" };
-        let changed: Switched = self.post(path, json!({ "key": key.as_str() })).await?.json()?;
-        match (changed.blocked == Some(true)) != on {
-            true => Ok(()),
-            false => Err(Failure::unknown(format!("POST {path} of LiteLLM: the answer does not say that the key is switched so"))),
-        }
+        let changed: Option<Switched> = self.post(path, json!({ "key": key.as_str() })).await?.json()?;
+        let off = match changed.and_then(|changed| changed.blocked) {
+            Some(told) => told == Some(true),
+            None => self.info(key).await.map_err(after_effect)?.get("blocked") == Some(&Value::Bool(true)),
+        };
+        kit::switched(off != on, &format!("POST {path} of LiteLLM"))
     }
 }
 

@@ -352,10 +352,7 @@ impl Provider for OpenRouter {
 #[async_trait]
 impl Switch for OpenRouter {
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
-        match self.patch(key, json!({ "disabled": !on })).await?.disabled != on {
-            true => Ok(()),
-            false => Err(Failure::unknown("PATCH keys of OpenRouter: the answer does not say that the key is switched so")),
-        }
+        kit::switched(self.patch(key, json!({ "disabled": !on })).await?.disabled != on, "PATCH keys of OpenRouter")
     }
 }
 

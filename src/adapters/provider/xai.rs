@@ -20,7 +20,7 @@ use crate::{
     adapters::{
         Ctx,
         kind::{Facts, Kind, Vendor},
-        wire::{self, before_effect},
+        wire::{self, after_effect, before_effect},
     },
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
@@ -161,7 +161,8 @@ struct Created {
 
 #[derive(Deserialize)]
 struct Switched {
-    disabled: Flag,
+    #[serde(default)]
+    disabled: Option<Flag>,
 }
 
 /// What a key is told of itself.
@@ -403,10 +404,11 @@ impl Switch for Xai {
     async fn set(&self, key: &KeyId, on: bool) -> Got<()> {
         let change: Value = json!({ "apiKey": { "disabled": !on }, "fieldMask": "disabled" });
         let reply = self.api.ask(Method::PUT, &format!("/auth/api-keys/{}", wire::segment(key.as_str())?), Some(change)).await?;
-        match reply.json::<Switched>()?.disabled.set() != on {
-            true => Ok(()),
-            false => Err(Failure::unknown("PUT api-keys of xAI: the answer does not say that the key is switched so")),
-        }
+        let off = match reply.json::<Switched>()?.disabled {
+            Some(told) => told.set(),
+            None => self.one(key).await.map_err(after_effect)?.disabled.set(),
+        };
+        kit::switched(off != on, "PUT api-keys of xAI")
     }
 }
 

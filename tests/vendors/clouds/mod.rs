@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::tombstone_for,
+    hands::{creates, id, mangle, value},
     site::{Bench, Key, Keys, Vendor, built},
     standins::{azure_openai, bedrock, cloudflare, cloudflare_account, datadog, datadog_application, deepgram, fireworks, mistral},
 };
@@ -52,21 +53,9 @@ fn status(code: u16) -> Fault {
     Fault::Status { code, retry_after: None }
 }
 
-fn id(bench: &Bench, nth: usize) -> KeyId {
-    KeyId::new(&bench.server.world().keys.all[nth].id)
-}
-
-fn value(bench: &Bench, nth: usize) -> Credential {
-    Credential { id: None, secret: Secret::new(&bench.server.world().keys.all[nth].value) }
-}
-
 /// Changes the key that was made first.
 fn first(bench: &Bench, change: impl FnOnce(&mut Key)) {
     change(&mut bench.server.world().keys.all[0]);
-}
-
-fn mangle(bench: &Bench, which: (&'static str, &str), change: impl Fn(&mut Value) + Send + 'static) {
-    bench.server.world().mangle = Some((which.0, which.1.to_owned(), Box::new(change)));
 }
 
 /// Changes what is told in each field of this name, wherever it stands.
@@ -84,10 +73,6 @@ fn in_field(value: &mut Value, name: &str, change: &dyn Fn(&mut Value)) {
 async fn create(bench: &Bench) -> keyroll::ports::Got<keyroll::ports::Minted> {
     let like = id(bench, 0);
     bench.provider.create(&Wanted { like: Some(Like::Key(&like)), ..Wanted::named("new", "token-1") }).await
-}
-
-fn creates(bench: &Bench) -> usize {
-    bench.server.count(bench.vendor.create.0, bench.vendor.create.1)
 }
 
 /// When a key ends by these bounds.

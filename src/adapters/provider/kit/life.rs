@@ -60,3 +60,11 @@ pub fn deleted(reply: &Reply, pointer: &str, what: &str) -> Got<()> {
         _ => Err(Failure::unknown(format!("DELETE {what}: the answer does not say that it is deleted"))),
     }
 }
+
+/// What an answer to a switch comes to: whether it says that the key is as it was asked to be. Anything else is unknown.
+///
+/// # Errors
+/// Where it does not say so.
+pub fn switched(so: bool, asked: &str) -> Got<()> {
+    if so { Ok(()) } else { Err(Failure::unknown(format!("{asked}: the answer does not say that the key is switched so"))) }
+}

@@ -24,7 +24,7 @@ pub use self::{
     json::{present, said, sorted},
     kept::{keep, kept},
     key::in_header,
-    life::{Dead, deleted, life, says},
+    life::{Dead, deleted, life, says, switched},
     login::{Basic, Login, Sent},
     money::micro,
     pages::{full_pages, pages},
