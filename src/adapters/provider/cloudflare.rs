@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, by_hand, keep, kept, pages, rfc3339, said, sorted};
+use super::kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, Termed, by_hand, pages, rfc3339, said, sorted};
 use crate::{
     adapters::{
         Ctx,
@@ -20,10 +20,9 @@ use crate::{
         wire::{self, Reply, before_effect},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, Limits, SecretRef},
+    playbook::{Fault, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Switch, Traits,
-        Usage, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Switch, Traits, Usage, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -212,14 +211,6 @@ impl Cloudflare {
         Ok(self.api.get::<One<T>>(path).await?.result)
     }
 
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        match like {
-            Some(Like::Key(id)) => Terms::of(&self.one(id).await?),
-            Some(Like::Gone(terms)) => kept(terms),
-            None => Ok(Terms { policies: self.policies.clone(), condition: None, not_before: None, lives: Lifetime::ENDLESS }),
-        }
-    }
-
     /// `GET …/tokens/verify`: what the value is told of itself.
     async fn itself(&self, secret: &Secret) -> Got<Reply> {
         let url = format!("{}{}/verify", self.api.base, self.tokens);
@@ -229,7 +220,7 @@ impl Cloudflare {
 
 /// What a token is made with, and how long it lives.
 #[derive(Serialize, Deserialize)]
-struct Terms {
+pub struct Terms {
     policies: Vec<Policy>,
     condition: Option<Value>,
     not_before: Option<String>,
@@ -329,7 +320,7 @@ impl Provider for Cloudflare {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let terms = self.terms(wanted.like).await.map_err(before_effect)?;
+        let terms = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         if terms.policies.is_empty() {
             let what = "a Cloudflare token needs policies, and none was made";
             return Err(Failure::refused(Refusal::Invalid, None, what).hint("write `policies` in the playbook for the first token"));
@@ -419,18 +410,19 @@ impl Usage for Cloudflare {
 }
 
 #[async_trait]
-impl Attributes for Cloudflare {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
+impl Termed for Cloudflare {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
         let token = self.one(key).await?;
-        let made = token.issued_on.as_deref().and_then(rfc3339).unwrap_or_else(Utc::now);
-        Terms::of(&token)?.bounds(made)
+        Ok((Terms::of(&token)?, token.issued_on.as_deref().and_then(rfc3339)))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
-        self.terms(like).await?.bounds(Utc::now())
+    fn first(&self) -> Got<Terms> {
+        Ok(Terms { policies: self.policies.clone(), condition: None, not_before: None, lives: Lifetime::ENDLESS })
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        keep(&self.terms(Some(Like::Key(key))).await?)
+    fn bounds(&self, terms: Terms, made: DateTime<Utc>) -> Got<Bounds> {
+        terms.bounds(made)
     }
 }

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::kit::{Api, Dead, Manner, Rest, Sent, by_hand, full_pages, in_header, keep, kept, life, only, rfc3339};
+use super::kit::{Api, Dead, Manner, Rest, Sent, Termed, by_hand, full_pages, in_header, life, only, rfc3339};
 use crate::{
     adapters::{
         Ctx,
@@ -20,10 +20,8 @@ use crate::{
         wire::{self, Reply, before_effect},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, Limits, SecretRef},
-    ports::{
-        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Usage, Wanted,
-    },
+    playbook::{Fault, SecretRef},
+    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Usage, Wanted},
     protocol::{Bound, Bounds},
     rotation::Tombstone,
     secret::Secret,
@@ -180,15 +178,6 @@ impl Datadog {
         Ok(self.api.get::<One>(&format!("{}/{}", self.path, wire::segment(key.as_str())?)).await?.data)
     }
 
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        match (like, self.keys) {
-            (None, Keys::Api) => Ok(Terms::Api { category: None, remote_config: false }),
-            (None, Keys::Application) => Ok(Terms::Application { scopes: self.scopes.clone() }),
-            (Some(Like::Key(id)), keys) => Terms::of(keys, &self.one(id).await?),
-            (Some(Like::Gone(terms)), _) => kept(terms),
-        }
-    }
-
     /// A call that any key may make: `GET /api/v1/validate` with an API key, `GET /api/v2/validate_keys` with both. These headers are the keys.
     async fn tried(&self, keys: HeaderMap) -> Got<Reply> {
         let path = if self.keys == Keys::Api { "/api/v1/validate" } else { "/api/v2/validate_keys" };
@@ -209,7 +198,7 @@ impl Datadog {
 
 /// What a key is made with.
 #[derive(Serialize, Deserialize)]
-enum Terms {
+pub enum Terms {
     Api { category: Option<String>, remote_config: bool },
     Application { scopes: Option<BTreeSet<String>> },
 }
@@ -309,7 +298,7 @@ impl Provider for Datadog {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let terms = self.terms(wanted.like).await.map_err(before_effect)?;
+        let terms = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         let kind = if self.keys == Keys::Api { "api_keys" } else { "application_keys" };
         let body = json!({ "data": { "type": kind, "attributes": terms.attributes(wanted.name) } });
         let reply = self.api.ask(Method::POST, &self.path, Some(body)).await?;
@@ -371,16 +360,21 @@ impl Usage for Datadog {
 }
 
 #[async_trait]
-impl Attributes for Datadog {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
+impl Termed for Datadog {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
+        Ok((Terms::of(self.keys, &self.one(key).await?)?, None))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
-        Ok(self.terms(like).await?.bounds())
+    fn first(&self) -> Got<Terms> {
+        Ok(match self.keys {
+            Keys::Api => Terms::Api { category: None, remote_config: false },
+            Keys::Application => Terms::Application { scopes: self.scopes.clone() },
+        })
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        keep(&self.terms(Some(Like::Key(key))).await?)
+    fn bounds(&self, terms: Terms, _: DateTime<Utc>) -> Got<Bounds> {
+        Ok(terms.bounds())
     }
 }

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, by_hand, in_header, keep, kept, rfc3339};
+use super::kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, Termed, by_hand, in_header, rfc3339};
 use crate::{
     adapters::{
         Ctx,
@@ -20,8 +20,8 @@ use crate::{
         wire::{self, Reply, before_effect},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, Limits, SecretRef},
-    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Wanted},
+    playbook::{Fault, SecretRef},
+    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
@@ -167,14 +167,6 @@ impl Deepgram {
         found.ok_or_else(|| Failure::refused(Refusal::Gone, None, format!("Deepgram lists no key {key} of this project")))
     }
 
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        match like {
-            Some(Like::Key(id)) => Terms::of(self.one(id).await?),
-            Some(Like::Gone(terms)) => kept(terms),
-            None => Ok(Terms { scopes: self.scopes.clone(), tags: BTreeSet::new(), lives: Lifetime::ENDLESS }),
-        }
-    }
-
     /// `GET /auth/token`: what a value is told of itself. It takes no parameters and needs no scope.
     async fn itself(&self, secret: &Secret) -> Got<Reply> {
         let token = in_header(&Secret::new(format!("{SCHEME}{}", secret.reveal())))?;
@@ -185,7 +177,7 @@ impl Deepgram {
 
 /// What a key is made with, and how long it lives.
 #[derive(Serialize, Deserialize)]
-struct Terms {
+pub struct Terms {
     scopes: BTreeSet<String>,
     tags: BTreeSet<String>,
     lives: Lifetime,
@@ -268,7 +260,7 @@ impl Provider for Deepgram {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let terms = self.terms(wanted.like).await.map_err(before_effect)?;
+        let terms = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         if terms.scopes.is_empty() {
             let what = "the old key has no scopes, and what Deepgram would let one without scopes do is not said";
             return Err(Failure::refused(Refusal::Invalid, None, what).hint("make a key with scopes in the console, and rotate that one"));
@@ -311,18 +303,20 @@ impl Provider for Deepgram {
 }
 
 #[async_trait]
-impl Attributes for Deepgram {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
+impl Termed for Deepgram {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
         let key = self.one(key).await?;
-        let made = key.created.as_deref().and_then(rfc3339).unwrap_or_else(Utc::now);
-        Ok(Terms::of(key)?.bounds(made))
+        let made = key.created.as_deref().and_then(rfc3339);
+        Ok((Terms::of(key)?, made))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
-        Ok(self.terms(like).await?.bounds(Utc::now()))
+    fn first(&self) -> Got<Terms> {
+        Ok(Terms { scopes: self.scopes.clone(), tags: BTreeSet::new(), lives: Lifetime::ENDLESS })
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        keep(&self.terms(Some(Like::Key(key))).await?)
+    fn bounds(&self, terms: Terms, made: DateTime<Utc>) -> Got<Bounds> {
+        Ok(terms.bounds(made))
     }
 }

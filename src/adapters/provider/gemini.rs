@@ -12,13 +12,14 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    kit::{Api, Dead, Manner, Sent, address, in_header, keep, kept, life, pages, rfc3339, sorted},
+    kit::{Api, Dead, Manner, Sent, Termed, address, in_header, life, pages, rfc3339, sorted},
     speech,
 };
 use crate::{
@@ -28,10 +29,10 @@ use crate::{
         wire::{self, Reply, after_effect, before_effect},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, Limits, SecretRef, quoted},
+    playbook::{Fault, SecretRef, quoted},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider, Question,
-        Spoken, Traits, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question, Spoken, Traits,
+        Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -156,7 +157,7 @@ struct Key {
 /// What a key is made with, as Google writes it.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Terms {
+pub struct Terms {
     #[serde(default)]
     restrictions: Option<BTreeMap<String, Value>>,
     #[serde(default)]
@@ -234,14 +235,6 @@ impl Gemini {
 
     async fn value(&self, key: &KeyId) -> Got<Secret> {
         Ok(Secret::new(self.api.get::<KeyString>(&format!("{}/keyString", self.path(key)?)).await?.key_string))
-    }
-
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        match like {
-            Some(Like::Key(id)) => Ok(self.api.get::<Key>(&self.path(id)?).await?.terms),
-            Some(Like::Gone(terms)) => kept(terms),
-            None => Ok(self.fresh.clone()),
-        }
     }
 
     /// Waits for an operation's end. What was asked for is under way: whatever keeps us from seeing its end leaves it unknown.
@@ -394,7 +387,7 @@ impl Provider for Gemini {
 
     /// One request makes the key; then its operation is waited for, and its value read.
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let terms = self.terms(wanted.like).await.map_err(before_effect)?;
+        let terms = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         let begun = self.api.ask(Method::POST, &self.keys, Some(terms.body(wanted.name))).await?;
         let key: Key = serde_json::from_value(self.ended(&begun).await?).map_err(|_| begun.unlike("no key"))?;
         let id = KeyId::new(key.id());
@@ -466,16 +459,18 @@ impl Prompt for Gemini {
 }
 
 #[async_trait]
-impl Attributes for Gemini {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
+impl Termed for Gemini {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
+        Ok((self.api.get::<Key>(&self.path(key)?).await?.terms, None))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
-        Ok(self.terms(like).await?.bounds())
+    fn first(&self) -> Got<Terms> {
+        Ok(self.fresh.clone())
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        keep(&self.terms(Some(Like::Key(key))).await?)
+    fn bounds(&self, terms: Terms, _: DateTime<Utc>) -> Got<Bounds> {
+        Ok(terms.bounds())
     }
 }

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    kit::{self, Api, Dead, Manner, Rest, Sent, by_hand, pages, present, rfc3339, said},
+    kit::{self, Api, Dead, Manner, Rest, Sent, Termed, by_hand, pages, present, rfc3339, said},
     litellm_spend,
     litellm_terms::{Terms, unread},
     speech,
@@ -36,8 +36,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
-        Question, Spend, Spoken, Switch, Traits, Usage, Used, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Kept, Life, Listed, Minted, Problem, Prompt, Provider, Question,
+        Spend, Spoken, Switch, Traits, Usage, Used, Wanted,
     },
     protocol::{Bounds, Refusal},
     rotation::Tombstone,
@@ -198,14 +198,6 @@ impl LiteLlm {
         }
     }
 
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        match like {
-            Some(Like::Key(id)) => Terms::of(&self.info(id).await?),
-            Some(Like::Gone(terms)) => kit::kept(terms),
-            None => Terms::of(&Map::new()),
-        }
-    }
-
     async fn post(&self, path: &str, body: Value) -> Got<wire::Reply> {
         self.api.ask(Method::POST, path, Some(body)).await
     }
@@ -258,7 +250,7 @@ impl Provider for LiteLlm {
     /// LiteLLM refuses an alias that exists, so a name is one key's.
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let now = Utc::now();
-        let terms = self.terms(wanted.like).await.map_err(before_effect)?.limited(wanted.limits);
+        let terms = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         let mut body = terms.body;
         body.insert("key_alias".into(), wanted.name.into());
         if let Some(end) = terms.lives.end(now) {
@@ -368,18 +360,27 @@ impl Prompt for LiteLlm {
 }
 
 #[async_trait]
-impl Attributes for LiteLlm {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
+impl Termed for LiteLlm {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
         let info = self.info(key).await?;
-        let made = info.get("created_at").and_then(Value::as_str).and_then(rfc3339).unwrap_or_else(Utc::now);
-        Terms::of(&info)?.bounds(made)
+        Ok((Terms::of(&info)?, info.get("created_at").and_then(Value::as_str).and_then(rfc3339)))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, limits: &Limits) -> Got<Bounds> {
-        self.terms(like).await?.limited(limits).bounds(Utc::now())
+    fn first(&self) -> Got<Terms> {
+        Terms::of(&Map::new())
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        self.terms(Some(Like::Key(key))).await?.kept()
+    fn limited(&self, terms: Terms, limits: &Limits) -> Terms {
+        terms.limited(limits)
+    }
+
+    fn kept(&self, terms: Terms) -> Got<Kept> {
+        terms.kept()
+    }
+
+    fn bounds(&self, terms: Terms, made: DateTime<Utc>) -> Got<Bounds> {
+        terms.bounds(made)
     }
 }

@@ -45,7 +45,7 @@ const KEPT: &[&str] = &[
 
 /// What a key is made with, and how long it lives.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Terms {
+pub struct Terms {
     pub(super) body: Map<String, Value>,
     pub(super) lives: Lifetime,
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, behind, by_hand, day, full_pages, micro, only, present, rfc3339},
+    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, Termed, behind, by_hand, day, full_pages, micro, only, present, rfc3339},
     speech,
 };
 use crate::{
@@ -24,8 +24,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Counter, Credential, Enforces, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt,
-        Provider, Question, Spend, Spoken, Switch, Traits, Used, Wanted,
+        Ambiguity, Attributes, ByHand, Counter, Credential, Enforces, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider,
+        Question, Spend, Spoken, Switch, Traits, Used, Wanted,
     },
     protocol::{Bound, Bounds},
     rotation::Tombstone,
@@ -166,15 +166,6 @@ impl OpenRouter {
         if told.hash == key.as_str() { Ok(told) } else { Err(Failure::unknown(format!("OpenRouter answered with another key than {key}"))) }
     }
 
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        let terms = match like {
-            Some(Like::Key(id)) => Terms::of(self.one(id).await?)?,
-            Some(Like::Gone(terms)) => kit::kept(terms)?,
-            None => Terms { limit: None, reset: None, byok: false, workspace: None, lives: Lifetime::ENDLESS },
-        };
-        Ok(Terms { workspace: terms.workspace.or_else(|| self.workspace.clone()), ..terms })
-    }
-
     async fn patch(&self, key: &KeyId, change: serde_json::Value) -> Got<Key> {
         let reply = self.api.ask(Method::PATCH, &format!("/keys/{}", wire::segment(key.as_str())?), Some(change)).await?;
         Ok(reply.json::<One>()?.data)
@@ -183,7 +174,7 @@ impl OpenRouter {
 
 /// What a key is made with, and how long it lives.
 #[derive(Serialize, Deserialize)]
-struct Terms {
+pub struct Terms {
     limit: Option<f64>,
     reset: Option<String>,
     byok: bool,
@@ -275,7 +266,7 @@ impl Provider for OpenRouter {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let terms = self.terms(wanted.like).await.map_err(before_effect)?.limited(wanted.limits);
+        let terms = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         let mut body = json!({
             "name": wanted.name,
             "limit": terms.limit,
@@ -421,18 +412,25 @@ impl Prompt for OpenRouter {
 }
 
 #[async_trait]
-impl Attributes for OpenRouter {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
+impl Termed for OpenRouter {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
         let key = self.one(key).await?;
-        let made = rfc3339(&key.created_at).unwrap_or_else(Utc::now);
-        Ok(Terms::of(key)?.bounds(made))
+        let made = rfc3339(&key.created_at);
+        let terms = Terms::of(key)?;
+        Ok((Terms { workspace: terms.workspace.or_else(|| self.workspace.clone()), ..terms }, made))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, limits: &Limits) -> Got<Bounds> {
-        Ok(self.terms(like).await?.limited(limits).bounds(Utc::now()))
+    fn first(&self) -> Got<Terms> {
+        Ok(Terms { limit: None, reset: None, byok: false, workspace: self.workspace.clone(), lives: Lifetime::ENDLESS })
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        kit::keep(&self.terms(Some(Like::Key(key))).await?)
+    fn limited(&self, terms: Terms, limits: &Limits) -> Terms {
+        terms.limited(limits)
+    }
+
+    fn bounds(&self, terms: Terms, made: DateTime<Utc>) -> Got<Bounds> {
+        Ok(terms.bounds(made))
     }
 }

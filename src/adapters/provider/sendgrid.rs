@@ -6,12 +6,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::kit::{Api, Dead, Manner, Rest, Sent, by_hand, keep, kept, life, says};
+use super::kit::{Api, Dead, Manner, Rest, Sent, Termed, by_hand, life, says};
 use crate::{
     adapters::{
         Ctx,
@@ -19,8 +20,8 @@ use crate::{
         wire::{self, before_effect},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, Limits, SecretRef},
-    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Wanted},
+    playbook::{Fault, SecretRef},
+    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
@@ -133,18 +134,6 @@ impl SendGrid {
         let api = Api::new(ctx, &config.base_url, Sent::bearer(config.admin_key), MANNER)?;
         Ok(Self { api, scopes: config.scopes })
     }
-
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        let id = match like {
-            Some(Like::Key(id)) => id,
-            Some(Like::Gone(terms)) => return kept(terms),
-            None => return Ok(Terms(self.scopes.clone())),
-        };
-        let key = match self.api.get(&format!("/api_keys/{}", wire::segment(id.as_str())?)).await? {
-            One::Alone(key) | One::Within { result: [key] } => key,
-        };
-        Ok(Terms(key.scopes.into_iter().filter(|scope| !given(scope)).collect()))
-    }
 }
 
 /// What SendGrid adds to a key by itself, after the account's settings.
@@ -154,7 +143,7 @@ fn given(scope: &str) -> bool {
 
 /// The scopes that a key is made with.
 #[derive(Serialize, Deserialize)]
-struct Terms(BTreeSet<String>);
+pub struct Terms(BTreeSet<String>);
 
 impl Terms {
     fn bounds(self) -> Bounds {
@@ -214,7 +203,7 @@ impl Provider for SendGrid {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let Terms(scopes) = self.terms(wanted.like).await.map_err(before_effect)?;
+        let Terms(scopes) = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         if scopes.is_empty() {
             let what = "the old key has no scopes that can be given, and SendGrid would make one without scopes that may do everything";
             return Err(Failure::refused(Refusal::Invalid, None, what).hint("give the old key a scope, in SendGrid's settings"));
@@ -256,16 +245,21 @@ impl Provider for SendGrid {
 }
 
 #[async_trait]
-impl Attributes for SendGrid {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
+impl Termed for SendGrid {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
+        let key = match self.api.get(&format!("/api_keys/{}", wire::segment(key.as_str())?)).await? {
+            One::Alone(key) | One::Within { result: [key] } => key,
+        };
+        Ok((Terms(key.scopes.into_iter().filter(|scope| !given(scope)).collect()), None))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
-        Ok(self.terms(like).await?.bounds())
+    fn first(&self) -> Got<Terms> {
+        Ok(Terms(self.scopes.clone()))
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        keep(&self.terms(Some(Like::Key(key))).await?)
+    fn bounds(&self, terms: Terms, _: DateTime<Utc>) -> Got<Bounds> {
+        Ok(terms.bounds())
     }
 }

@@ -6,12 +6,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::kit::{Api, Basic, Dead, Manner, address, fitting, keep, kept, life, pages, rfc2822};
+use super::kit::{Api, Basic, Dead, Manner, Termed, address, fitting, life, pages, rfc2822};
 use crate::{
     adapters::{
         Ctx,
@@ -19,8 +20,8 @@ use crate::{
         wire::{self, Reply, before_effect},
     },
     ids::{Identity, KeyId},
-    playbook::{Fault, Limits, SecretRef, quoted},
-    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Wanted},
+    playbook::{Fault, SecretRef, quoted},
+    ports::{Ambiguity, Attributes, ByHand, Credential, Failure, Got, Life, Listed, Minted, Problem, Provider, Traits, Wanted},
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
@@ -160,14 +161,6 @@ impl Twilio {
         pages("GET Keys of Twilio", page).await
     }
 
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        match like {
-            Some(Like::Key(id)) => Ok(Terms(self.api.get::<Key>(&format!("/Keys/{}", wire::segment(id.as_str())?)).await?.policy)),
-            Some(Like::Gone(terms)) => kept(terms),
-            None => Ok(Terms(None)),
-        }
-    }
-
     /// A call with a key; none where the id is not stored beside it.
     async fn tried(&self, credential: &Credential) -> Option<Got<Reply>> {
         let id = credential.id.as_ref()?;
@@ -177,7 +170,7 @@ impl Twilio {
 
 /// The policy of a restricted key; none: a standard key.
 #[derive(Serialize, Deserialize)]
-struct Terms(Option<Value>);
+pub struct Terms(Option<Value>);
 
 impl Terms {
     /// A policy is `{"allow":["/twilio/messaging/messages/read",…]}`; whatever else stands in one is compared as it is.
@@ -249,7 +242,7 @@ impl Provider for Twilio {
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
         let name = fitting("Twilio", wanted.name, LONGEST)?;
-        let Terms(policy) = self.terms(wanted.like).await.map_err(before_effect)?;
+        let Terms(policy) = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         let policy = policy.map(|policy| policy.to_string());
         let mut fields = vec![("AccountSid", self.account.as_str()), ("FriendlyName", name)];
         if let Some(policy) = &policy {
@@ -298,16 +291,18 @@ impl Provider for Twilio {
 }
 
 #[async_trait]
-impl Attributes for Twilio {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
-        Ok(self.terms(Some(Like::Key(key))).await?.bounds())
+impl Termed for Twilio {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
+        Ok((Terms(self.api.get::<Key>(&format!("/Keys/{}", wire::segment(key.as_str())?)).await?.policy), None))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, _: &Limits) -> Got<Bounds> {
-        Ok(self.terms(like).await?.bounds())
+    fn first(&self) -> Got<Terms> {
+        Ok(Terms(None))
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        keep(&self.terms(Some(Like::Key(key))).await?)
+    fn bounds(&self, terms: Terms, _: DateTime<Utc>) -> Got<Bounds> {
+        Ok(terms.bounds())
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, address, behind, by_hand, keep, kept, only, pages, rfc3339},
+    kit::{self, Api, Dead, Lifetime, Manner, Rest, Sent, Termed, address, behind, by_hand, only, pages, rfc3339},
     speech,
 };
 use crate::{
@@ -25,8 +25,8 @@ use crate::{
     ids::{Identity, KeyId},
     playbook::{Fault, Limits, SecretRef},
     ports::{
-        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Kept, Life, Like, Listed, Minted, Problem, Prompt, Provider,
-        Question, Spoken, Switch, Traits, Wanted,
+        Ambiguity, Attributes, ByHand, Credential, Enforces, Failure, Got, Life, Listed, Minted, Problem, Prompt, Provider, Question,
+        Spoken, Switch, Traits, Wanted,
     },
     protocol::{Bound, Bounds, Refusal},
     rotation::Tombstone,
@@ -210,14 +210,6 @@ impl Xai {
         found.ok_or_else(|| Failure::refused(Refusal::Gone, None, format!("xAI lists no key {key} in this team")))
     }
 
-    async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        match like {
-            Some(Like::Key(id)) => Terms::of(&self.one(id).await?),
-            Some(Like::Gone(terms)) => kept(terms),
-            None => Ok(Terms { acls: self.acls.clone(), qps: None, qpm: None, tpm: None, lives: Lifetime::ENDLESS }),
-        }
-    }
-
     /// `GET …/propagation`: whether a key has reached every place that is named. Where nothing is told of it, the key's own call is all there is.
     async fn everywhere(&self, id: &str) -> bool {
         let Ok(id) = wire::segment(id) else { return true };
@@ -234,7 +226,7 @@ impl Xai {
 
 /// What a key is made with, and how long it lives.
 #[derive(Serialize, Deserialize)]
-struct Terms {
+pub struct Terms {
     acls: Vec<String>,
     qps: Option<i64>,
     qpm: Option<i64>,
@@ -329,7 +321,7 @@ impl Provider for Xai {
     }
 
     async fn create(&self, wanted: &Wanted<'_>) -> Got<Minted> {
-        let terms = self.terms(wanted.like).await.map_err(before_effect)?.limited(wanted.limits);
+        let terms = self.terms(wanted.like, wanted.limits).await.map_err(before_effect)?;
         if terms.acls.is_empty() {
             let what = "an xAI key without `acls` may do nothing, and none was made";
             return Err(
@@ -421,18 +413,23 @@ impl Prompt for Xai {
 }
 
 #[async_trait]
-impl Attributes for Xai {
-    async fn of(&self, key: &KeyId) -> Got<Bounds> {
+impl Termed for Xai {
+    type Terms = Terms;
+
+    async fn made_with(&self, key: &KeyId) -> Got<(Terms, Option<DateTime<Utc>>)> {
         let key = self.one(key).await?;
-        let made = key.create_time.as_deref().and_then(rfc3339).unwrap_or_else(Utc::now);
-        Terms::of(&key)?.bounds(made)
+        Ok((Terms::of(&key)?, key.create_time.as_deref().and_then(rfc3339)))
     }
 
-    async fn planned(&self, like: Option<Like<'_>>, limits: &Limits) -> Got<Bounds> {
-        self.terms(like).await?.limited(limits).bounds(Utc::now())
+    fn first(&self) -> Got<Terms> {
+        Ok(Terms { acls: self.acls.clone(), qps: None, qpm: None, tpm: None, lives: Lifetime::ENDLESS })
     }
 
-    async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        keep(&self.terms(Some(Like::Key(key))).await?)
+    fn limited(&self, terms: Terms, limits: &Limits) -> Terms {
+        terms.limited(limits)
+    }
+
+    fn bounds(&self, terms: Terms, made: DateTime<Utc>) -> Got<Bounds> {
+        terms.bounds(made)
     }
 }

@@ -14,6 +14,7 @@ mod login;
 mod money;
 mod pages;
 mod proof;
+mod termed;
 mod time;
 
 pub use self::{
@@ -29,5 +30,6 @@ pub use self::{
     money::micro,
     pages::{full_pages, pages},
     proof::{address, behind, fitting, only, shown},
+    termed::Termed,
     time::{Lifetime, day, rfc2822, rfc3339, seconds},
 };
