@@ -117,12 +117,12 @@ struct Made {
 }
 
 /// A secret id as Vault describes it; `null` stands for an empty list in some versions.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct SecretId {
     secret_id_accessor: String,
     cidr_list: Option<Vec<String>>,
     token_bound_cidrs: Option<Vec<String>>,
-    metadata: Option<HashMap<String, String>>,
+    metadata: Option<BTreeMap<String, String>>,
     creation_time: Option<DateTime<Utc>>,
     expiration_time: Option<DateTime<Utc>>,
     #[serde(default)]
@@ -210,14 +210,19 @@ impl VaultAppRole {
         reply.refusal().hint(format!("there is no role `{}` at auth/{}: correct `role` or `mount`", self.role, self.mount))
     }
 
+    /// One that must be there.
+    async fn one(&self, id: &KeyId) -> Got<SecretId> {
+        let gone = || Failure::refused(Refusal::Gone, None, format!("{}: the secret id to copy, {id}, is gone", self.describe()));
+        self.look_up(id.as_str()).await?.ok_or_else(gone)
+    }
+
     async fn terms(&self, like: Option<Like<'_>>) -> Got<Terms> {
-        let id = match like {
-            Some(Like::Key(id)) => id,
-            Some(Like::Gone(terms)) => return kept(terms),
+        let like = match like {
+            Some(Like::Key(id)) => self.one(id).await?,
+            Some(Like::Gone(secret_id)) => kept(secret_id)?,
             None => return Ok(Terms::default()),
         };
-        let gone = || Failure::refused(Refusal::Gone, None, format!("{}: the secret id to copy, {id}, is gone", self.describe()));
-        Ok(Terms::of(self.look_up(id.as_str()).await?.ok_or_else(gone)?, &self.role().await?))
+        Ok(Terms::of(like, &self.role().await?))
     }
 
     async fn check_rights(&self) -> Got<Vec<Problem>> {
@@ -257,7 +262,7 @@ impl VaultAppRole {
 }
 
 /// What a secret id is made with; numbers of 0 are no limits.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default)]
 struct Terms {
     cidr_list: BTreeSet<String>,
     token_bound_cidrs: BTreeSet<String>,
@@ -273,7 +278,7 @@ impl Terms {
     /// What Vault tells of uses is what is left of them; the role's own limit is the one that the secret id began with.
     fn of(like: SecretId, role: &Role) -> Self {
         let uses_are_left = role.secret_id_num_uses == 0;
-        let mut metadata: BTreeMap<String, String> = like.metadata.unwrap_or_default().into_iter().collect();
+        let mut metadata = like.metadata.unwrap_or_default();
         metadata.remove(NAME);
         Self {
             cidr_list: like.cidr_list.unwrap_or_default().into_iter().collect(),
@@ -480,7 +485,8 @@ impl Attributes for VaultAppRole {
         Ok(self.terms(like).await?.bounds())
     }
 
+    /// One call, for it comes before a deletion; the role is there afterwards, too.
     async fn keep(&self, key: &KeyId) -> Got<Kept> {
-        keep(&self.terms(Some(Like::Key(key))).await?)
+        keep(&self.one(key).await?)
     }
 }
