@@ -1,6 +1,9 @@
 //! toxiproxy by its own API: a proxy in front of a server, and what it does to the connections.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU16, Ordering},
+};
 
 use serde_json::{Value, json};
 
@@ -14,17 +17,25 @@ pub struct Proxy {
     pub address: SocketAddr,
 }
 
+/// Ports that no connection is given for its own end: while a proxy is down its port is free, and it must be there when it comes up again.
+static NEXT: AtomicU16 = AtomicU16::new(12_000);
+
 impl Proxy {
     /// In front of this address. Its connections can be reset from their beginning: toxiproxy sets that (`SO_LINGER` 0) where a
     /// connection is made while a `reset_peer` stands, even one that strikes none.
     pub async fn before(upstream: &str, resets: bool) -> Self {
         let (api, http) = (server("KEYROLL_TEST_TOXIPROXY"), reqwest::Client::new());
         let name = name("proxy");
-        let body = json!({ "name": name, "listen": "127.0.0.1:0", "upstream": upstream, "enabled": true });
-        let made = http.post(format!("{api}/proxies")).json(&body).send().await.expect("toxiproxy answers");
-        assert!(made.status().is_success(), "{}", made.status());
-        let made: Value = made.json().await.expect("a proxy");
-        let address = made["listen"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        let address = loop {
+            let port = NEXT.fetch_add(1, Ordering::Relaxed);
+            assert!(port < 30_000, "a port that is free");
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            let body = json!({ "name": name, "listen": address.to_string(), "upstream": upstream, "enabled": true });
+            let made = http.post(format!("{api}/proxies")).json(&body).send().await.expect("toxiproxy answers");
+            if made.status().is_success() {
+                break address;
+            }
+        };
         let proxy = Self { api: format!("{api}/proxies/{name}"), http, address };
         if resets {
             proxy.add("lingers", "reset_peer", "downstream", 0.0, json!({ "timeout": 0 })).await;
