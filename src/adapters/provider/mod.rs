@@ -28,6 +28,7 @@ pub mod sendgrid;
 pub mod speech;
 pub mod twilio;
 pub mod vault_approle;
+mod vault_approle_terms;
 pub mod xai;
 
 use super::kind::Vendor;

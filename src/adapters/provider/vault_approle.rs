@@ -1,24 +1,22 @@
 //! A Vault AppRole's secret ids. The key's id is the secret id's accessor; its name stands in the secret id's metadata.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use rustify::enums::RequestMethod;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 use vaultrs::api::auth::approle::requests::{
     DeleteSecretIDAccessorRequest, ListSecretIDRequest, LoginWithApproleRequest, ReadAppRoleRequest, ReadRoleIDRequest,
     ReadSecretIDAccessorRequest, ReadSecretIDRequest,
 };
 
-use super::kit::{keep, kept};
+use super::{
+    kit::{keep, kept},
+    vault_approle_terms::{NAME, Role, SecretId, Terms},
+};
 use crate::{
     adapters::{
         Ctx,
@@ -31,7 +29,7 @@ use crate::{
     ports::{
         Ambiguity, Attributes, ByHand, Credential, Failure, Fate, Got, Kept, Life, Like, Listed, Minted, Problem, Provider, Traits, Wanted,
     },
-    protocol::{Bound, Bounds, Refusal},
+    protocol::{Bounds, Refusal},
     rotation::Tombstone,
     secret::Secret,
 };
@@ -78,8 +76,6 @@ pub const VENDOR: Vendor = Vendor {
     },
 };
 
-/// Under this key of a secret id's metadata stands the name we gave it.
-const NAME: &str = "keyroll";
 /// The fewest uses of a secret id that leave enough for its readers: each probe of ours spends one.
 const USES_NEEDED: u64 = 100;
 
@@ -101,41 +97,9 @@ struct RoleId {
 }
 
 #[derive(Deserialize)]
-struct Role {
-    #[serde(default)]
-    secret_id_num_uses: u64,
-    #[serde(default)]
-    secret_id_ttl: u64,
-    #[serde(default)]
-    bind_secret_id: bool,
-}
-
-#[derive(Deserialize)]
 struct Made {
     secret_id: String,
     secret_id_accessor: String,
-}
-
-/// A secret id as Vault describes it; `null` stands for an empty list in some versions.
-#[derive(Serialize, Deserialize)]
-struct SecretId {
-    secret_id_accessor: String,
-    cidr_list: Option<Vec<String>>,
-    token_bound_cidrs: Option<Vec<String>>,
-    metadata: Option<BTreeMap<String, String>>,
-    creation_time: Option<DateTime<Utc>>,
-    expiration_time: Option<DateTime<Utc>>,
-    #[serde(default)]
-    secret_id_num_uses: u64,
-    #[serde(default)]
-    secret_id_ttl: u64,
-}
-
-impl SecretId {
-    /// Vault writes the year 1 where a secret id does not end.
-    fn ended(&self, now: DateTime<Utc>) -> bool {
-        self.expiration_time.is_some_and(|end| end.timestamp() > 0 && end <= now)
-    }
 }
 
 #[derive(Deserialize)]
@@ -259,71 +223,6 @@ impl VaultAppRole {
         let what = format!("{}: our policy lacks {} of {} rights", self.describe(), missing.len(), needed.len());
         Ok(vec![Problem::new(what, format!("add to it:\n{}", missing.join("\n")))])
     }
-}
-
-/// What a secret id is made with; numbers of 0 are no limits.
-#[derive(Default)]
-struct Terms {
-    cidr_list: BTreeSet<String>,
-    token_bound_cidrs: BTreeSet<String>,
-    uses: u64,
-    /// They are what was left of a secret id's own, and not a limit of the role.
-    uses_are_left: bool,
-    /// In seconds.
-    ttl: u64,
-    metadata: BTreeMap<String, String>,
-}
-
-impl Terms {
-    /// What Vault tells of uses is what is left of them; the role's own limit is the one that the secret id began with.
-    fn of(like: SecretId, role: &Role) -> Self {
-        let uses_are_left = role.secret_id_num_uses == 0;
-        let mut metadata = like.metadata.unwrap_or_default();
-        metadata.remove(NAME);
-        Self {
-            cidr_list: like.cidr_list.unwrap_or_default().into_iter().collect(),
-            token_bound_cidrs: like.token_bound_cidrs.unwrap_or_default().into_iter().collect(),
-            uses: if uses_are_left { like.secret_id_num_uses } else { role.secret_id_num_uses },
-            uses_are_left,
-            ttl: tighter(like.secret_id_ttl, role.secret_id_ttl),
-            metadata,
-        }
-    }
-
-    fn body(self, name: &str) -> Value {
-        let mut metadata = self.metadata;
-        metadata.insert(NAME.into(), name.into());
-        let mut body = json!({ "metadata": json!(metadata).to_string() });
-        for (name, limit) in [("num_uses", self.uses), ("ttl", self.ttl)] {
-            if limit > 0 {
-                body[name] = limit.into();
-            }
-        }
-        for (name, cidrs) in [("cidr_list", self.cidr_list), ("token_bound_cidrs", self.token_bound_cidrs)] {
-            if !cidrs.is_empty() {
-                body[name] = json!(cidrs);
-            }
-        }
-        body
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "seconds and uses are far below 2^52")]
-    fn bounds(self) -> Bounds {
-        let only = |cidrs: BTreeSet<String>| Bound::Only((!cidrs.is_empty()).then_some(cidrs));
-        let most = |limit: u64| Bound::Most((limit > 0).then_some(limit as f64));
-        Bounds::from([
-            ("cidr_list".into(), only(self.cidr_list)),
-            ("token_bound_cidrs".into(), only(self.token_bound_cidrs)),
-            ("num_uses".into(), most(self.uses)),
-            ("ttl in seconds".into(), most(self.ttl)),
-            ("metadata".into(), Bound::Is(json!(self.metadata).to_string())),
-        ])
-    }
-}
-
-/// The smaller of two limits of which 0 is none.
-fn tighter(one: u64, other: u64) -> u64 {
-    if one == 0 || other == 0 { one.max(other) } else { one.min(other) }
 }
 
 #[async_trait]
